@@ -108,6 +108,8 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
         "agents": f"{home}/agents",
         "agent-new": f"{home}/agents/new",
         "refusals": f"{home}/refusals",
+        "alerts": f"{home}/alerts",
+        "alert-new": f"{home}/alerts/new",
         "sessions": f"{home}/sessions",
         "settings": f"{home}/settings",
         "delete": f"{home}/delete",
@@ -116,6 +118,9 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
     agents = await read_json(context, f"{api}/agents")
     if agents["agents"]:
         pages["agent"] = f"{home}/agents/{agents['agents'][0]['id']}"
+    alerts = await read_json(context, f"{api}/alerts")
+    if alerts["alerts"]:
+        pages["alert"] = f"{home}/alerts/{alerts['alerts'][0]['id']}"
     sessions = await read_json(context, f"{api}/sessions")
     if sessions["sessions"]:
         session = f"{home}/sessions/{sessions['sessions'][0]['id']}"

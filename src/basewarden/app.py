@@ -13,6 +13,7 @@ from fastapi import APIRouter, FastAPI
 from basewarden import __version__
 from basewarden.accounts import AccountLimits, Clock, PasswordCost, read_clock, show_visitor
 from basewarden.accounts import wiring as accounts
+from basewarden.alerts import wiring as alerts
 from basewarden.audit import wiring as audit
 from basewarden.billing import wiring as billing
 from basewarden.connections import wiring as connections
@@ -51,6 +52,7 @@ from basewarden.workspace import wiring as workspace
 _HERE = Path(__file__).parent
 _WITH_TEMPLATES = (
     "accounts",
+    "alerts",
     "audit",
     "billing",
     "connections",
@@ -66,6 +68,7 @@ _ROUTES = list_routes(
     *connections.ROUTERS,
     *journal.ROUTERS,
     *undo.ROUTERS,
+    *alerts.ROUTERS,
     *contact.ROUTERS,
     *operations.ROUTERS,
     *workspace.ROUTERS,
@@ -123,6 +126,7 @@ def build_registry(
     journal.wire(registry)
     gateway.wire(registry)
     undo.wire(registry)
+    alerts.wire(registry)
     workspace.wire(registry)
     _wire_personal_data(registry)
     operations.wire(registry, _list_pruners(registry))
@@ -133,11 +137,12 @@ def _wire_personal_data(registry: Registry) -> None:
     """Which data of a person each feature exports, and what it does when the person's account is deleted."""
     accounts.wire_personal_data(
         registry,
-        parts=(*billing.EXPORT_PARTS, *connections.EXPORT_PARTS, *journal.EXPORT_PARTS),
+        parts=(*billing.EXPORT_PARTS, *connections.EXPORT_PARTS, *journal.EXPORT_PARTS, *alerts.EXPORT_PARTS),
         erasure_handlers=(
             *billing.list_erasure_handlers(registry),
             *connections.list_erasure_handlers(registry),
             *journal.list_erasure_handlers(registry),
+            *alerts.list_erasure_handlers(registry),
         ),
     )
 
@@ -148,6 +153,7 @@ def _list_pruners(registry: Registry) -> tuple[Pruner, ...]:
         *journal.list_pruners(registry),
         *accounts.list_pruners(registry, ties=(connections.has_ties, billing.has_ties)),
         *billing.PRUNERS,
+        *alerts.PRUNERS,
         *mail.PRUNERS,
         *jobs.PRUNERS,
     )
@@ -193,7 +199,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         listener = registry.get(Listener)
         await listener.start()
         stack.push_async_callback(listener.stop)
-        for feature in (operations, gateway, journal, billing, jobs):
+        for feature in (operations, gateway, journal, billing, alerts, jobs):
             await feature.start(registry, stack)
         stack.push_async_callback(end_task, asyncio.create_task(resolve_routes(app)))
         yield

@@ -99,6 +99,7 @@ async def test_every_page_of_a_connection(inspection: Inspection, store: Store, 
     await inspection.open(*list_connection_pages(ids), *OPERATOR_PAGES)
     await inspection.submit("/connections/new", "/connections/new")
     await inspection.submit(f"{store.table('lamps')}/+new", "/+new")
+    await inspection.submit(f"/c/{ids.connection}/alerts/new", "/alerts")
     await inspection.submit("/operator/billing", "/grants")
     assert list_found(inspection.found) == {}
 

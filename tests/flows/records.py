@@ -180,6 +180,30 @@ class Records:
             summary=f"PATCH /{word}",
         )
 
+    async def add_alert(self, word: str, connection_id: UUID | str, person_id: UUID) -> None:
+        """A webhook with one message, whose receiver has answered with `word`."""
+        alert_id = uuid4()
+        await self.insert(
+            "alerts",
+            id=alert_id,
+            connection_id=connection_id,
+            channel="webhook",
+            sealed_target=b"sealed",
+            target_hint=f"{word}.example/",
+            events=["undo_finished"],
+            created_by=person_id,
+        )
+        await self.insert(
+            "alert_deliveries",
+            id=uuid4(),
+            alert_id=alert_id,
+            event="undo_finished",
+            count=1,
+            payload="{}",
+            state="delivered",
+            answer=word,
+        )
+
     async def add_account_rows(self, word: str, person_id: UUID) -> None:
         """What hangs on an account itself, with `word` in every text that can hold one."""
         address = await self.value("SELECT email FROM users WHERE id = %s", person_id)

@@ -114,6 +114,7 @@ async def test_every_part_is_there(product: ServedProduct, house: House, records
     agent_id = await records.add_agent(MINE, house.own, house.owner_id)
     of_agent = await records.add_session(MINE, house.own, agent_id=agent_id)
     own_elsewhere = await records.add_session(MINE, house.others, person_id=house.owner_id)
+    await records.add_alert(MINE, house.own, house.owner_id)
     file = (await house.owner.get(EXPORT)).json()
     parts = [part.name for part in product.registry.get(Export).parts]
     assert list(file) == ["format", "exportedAt", *parts, "leftOut"]
@@ -144,6 +145,8 @@ async def test_nothing_of_anybody_else_is_in_it(house: House, records: Records) 
     await records.add_session(THEIRS, house.others, person_id=house.other_id)
     await records.add_session(THEIRS, house.own, person_id=house.other_id)  # on the owner's own connection
     await records.add_session(MINE, house.others, person_id=house.owner_id)
+    await records.add_alert(THEIRS, house.others, house.other_id)
+    await records.add_alert(MINE, house.others, house.owner_id)
     await records.insert(
         "letters", id=uuid4(), user_id=house.owner_id, kind="email_taken", address=f"{THEIRS}@example.com"
     )
@@ -158,12 +161,15 @@ async def test_nothing_of_anybody_else_is_in_it(house: House, records: Records) 
 
 async def test_what_they_did_is_theirs_only_where_they_are_a_member(house: House, records: Records) -> None:
     await records.add_session(MINE, house.others, person_id=house.owner_id)
-    assert len((await house.owner.get(EXPORT)).json()["journalMutations"]) == 1
+    await records.add_alert(MINE, house.others, house.owner_id)
+    file = (await house.owner.get(EXPORT)).json()
+    assert (len(file["journalMutations"]), len(file["alerts"]), len(file["alertDeliveries"])) == (1, 1, 1)
     await records.run(
         "DELETE FROM connection_members WHERE connection_id = %s AND user_id = %s", house.others, house.owner_id
     )
     file = (await house.owner.get(EXPORT)).json()
     assert file["journalSessions"] == file["journalWrites"] == file["journalMutations"] == []
+    assert file["alerts"] == file["alertDeliveries"] == []
 
 
 async def test_an_editor_gets_no_agents_and_not_their_sessions(house: House, records: Records) -> None:

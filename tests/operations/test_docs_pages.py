@@ -89,7 +89,7 @@ def test_each_document_is_a_file_of_the_checkout() -> None:
     assert find_documents() == CHECKOUT / "docs"
     missing = [one.file for one in list_documents() if one.file and not (CHECKOUT / "docs" / one.file).exists()]
     assert missing == []
-    assert all(len(shelf.documents) == 3 for shelf in SHELVES)
+    assert all(len(shelf.documents) in (3, 4) for shelf in SHELVES)
 
 
 def test_a_wheel_has_the_documents(tmp_path: Path) -> None:

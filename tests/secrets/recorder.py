@@ -17,6 +17,9 @@ SHOWS_A_SECOND_FACTOR = re.compile(
     r"POST (?:/api|/settings)/account/2fa/(?:setup|enable|recovery-codes|recovery-codes/file)$"
 )
 """The answers to the person who sets it up, and the file of the codes that they have just been shown."""
+SIGNING_SECRET = re.compile(rb"whsec_[0-9A-Za-z+/]{43}=")
+SHOWS_A_SIGNING_SECRET = re.compile(r"POST /(?:api/connections|c)/[^/]+/alerts(?:/[^/]+/secret)?$")
+"""The answers that show the secret of a webhook, once."""
 
 ANCHORS = (40, SHORTEST)
 """How many bytes of a secret's longest word are looked for first: few texts share forty."""
@@ -102,9 +105,10 @@ class RunRecorder:
         return [self._describe(content, at, what) for at, what in sorted(found)]
 
     def _may_show(self, content: bytes, at: int) -> bool:
-        """Whether this is a second factor's secret where a person is shown theirs."""
-        is_shown_there = SHOWS_A_SECOND_FACTOR.match(self._saying_at(at).where)
-        return is_shown_there is not None and SECOND_FACTOR.match(content, at) is not None
+        """Whether this is a second factor's or a webhook's secret where a person is shown theirs."""
+        where = self._saying_at(at).where
+        allowed = ((SHOWS_A_SECOND_FACTOR, SECOND_FACTOR), (SHOWS_A_SIGNING_SECRET, SIGNING_SECRET))
+        return any(shows.match(where) and secret.match(content, at) for shows, secret in allowed)
 
     def _find_known(self, content: bytes) -> Iterator[tuple[int, str]]:
         """By the words that the run said, each looked at once, however often it was said."""

@@ -68,6 +68,7 @@ VISITOR_CASES = (
 )
 CONNECTION = "/c/{connection_id}"
 TABLE = f"{CONNECTION}/data/{{table}}"
+ALERT = f"{CONNECTION}/alerts/{{alert_id}}"
 CONNECTION_CASES = (
     FormCase(
         "/connections/new",
@@ -102,6 +103,19 @@ CONNECTION_CASES = (
     FormCase(f"{CONNECTION}/agents/{{agent_id}}/freeze", "{home}/agents/{agent}", "1 session frozen."),
     FormCase(f"{CONNECTION}/agents/{{agent_id}}/revoke", "{home}/agents/{agent}/revoke", "Agent revoked."),
     FormCase(f"{CONNECTION}/sessions/{{session_id}}/undo", "{home}/sessions/{conflict}/undo", "newer edit"),
+    FormCase(
+        f"{CONNECTION}/alerts",
+        "{home}/alerts/new",
+        "It is shown only once",
+        {"target": "http://127.0.0.1:9/third"},
+        {"target": "nowhere", "events": "session_frozen"},
+        status=201,
+    ),
+    FormCase(f"{ALERT}/test", "{home}/alerts/{alert}", "The test message was not accepted"),
+    FormCase(f"{ALERT}/deliveries/{{delivery_id}}/resend", "{home}/alerts/{alert}", "is being sent again"),
+    FormCase(f"{ALERT}/secret", "{home}/alerts/{alert}", "The old secret signs beside it", status=200),
+    FormCase(f"{ALERT}/enable", "{home}/alerts/{disabled_alert}", "Alert turned on."),
+    FormCase(f"{ALERT}/delete", "{home}/alerts/{alert}/delete", "Alert deleted."),
     FormCase(
         f"{CONNECTION}/settings/{{card}}",
         "{home}/settings",

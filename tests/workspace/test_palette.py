@@ -115,7 +115,12 @@ async def test_an_active_session_of_an_agent_is_frozen(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "may"), [("viewer", ()), ("editor", ("Undo", "Freeze")), ("owner", ("Undo", "Freeze", "New agent"))]
+    ("role", "may"),
+    [
+        ("viewer", ()),
+        ("editor", ("Undo", "Freeze", "New alert")),
+        ("owner", ("Undo", "Freeze", "New agent", "New alert")),
+    ],
 )
 async def test_a_role_sees_only_its_own_commands(
     store: Store, product: ServedProduct, stranger: httpx.AsyncClient, role: str, may: tuple[str, ...]

@@ -58,6 +58,9 @@ class EventKind(StrEnum):
     AGENT_TOKEN_REVOKED = "agent_token_revoked"  # noqa: S105 - the name of an event
     CONNECTION_CREATED = "connection_created"
     CONNECTION_DELETED = "connection_deleted"
+    ALERT_CREATED = "alert_created"
+    ALERT_DELETED = "alert_deleted"
+    ALERT_SECRET_ROTATED = "alert_secret_rotated"  # noqa: S105 - the name of an event
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,9 @@ _SENTENCES = {
     EventKind.AGENT_TOKEN_REVOKED: "Revoked an agent token",
     EventKind.CONNECTION_CREATED: "Created a connection",
     EventKind.CONNECTION_DELETED: "Deleted a connection",
+    EventKind.ALERT_CREATED: "Created an alert",
+    EventKind.ALERT_DELETED: "Deleted an alert",
+    EventKind.ALERT_SECRET_ROTATED: "Rotated the signing secret of an alert",
 }
 _MEANS = {
     "password": "a password",

@@ -1,5 +1,6 @@
 """Connections to projects, their members and their agents: who may do what on which database."""
 
+from basewarden.connections.addresses import pin_host
 from basewarden.connections.agent_activity import (
     AgentActivity,
     AgentCounts,
@@ -20,6 +21,7 @@ from basewarden.connections.queries import (
     list_connections_by_id,
     list_member_ids,
     list_named_connections,
+    list_owner_ids,
     list_person_roles,
     list_row_limits,
 )
@@ -67,9 +69,11 @@ __all__ = [
     "list_connections_by_id",
     "list_member_ids",
     "list_named_connections",
+    "list_owner_ids",
     "list_person_roles",
     "list_row_limits",
     "make_failure",
     "make_snippets",
+    "pin_host",
     "read_last_health",
 ]

@@ -215,6 +215,13 @@ async def list_member_ids(session: AsyncSession, connection_id: UUID, people: Co
     return set(await session.scalars(query))
 
 
+async def list_owner_ids(session: AsyncSession, connection_id: UUID) -> list[UUID]:
+    query = select(ConnectionMember.user_id).where(
+        ConnectionMember.connection_id == connection_id, ConnectionMember.role == Role.OWNER
+    )
+    return sorted(await session.scalars(query))
+
+
 async def is_member_anywhere(session: AsyncSession, user_id: UUID) -> bool:
     return bool(await session.scalar(select(exists().where(ConnectionMember.user_id == user_id))))
 

@@ -42,6 +42,7 @@ from basewarden.journal.sessions import (
     find_session,
     list_sessions,
     sort_counts,
+    summarise_sessions,
 )
 from basewarden.journal.shown_rows import split_changed_columns
 from basewarden.journal.timeline import REFUSAL_WORDS, describe_refused, describe_writes
@@ -123,4 +124,5 @@ __all__ = [
     "partition_bounds",
     "sort_counts",
     "split_changed_columns",
+    "summarise_sessions",
 ]

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.pool import QueuePool
 
 from basewarden import __version__
+from basewarden.alerts import count_alerts
 from basewarden.db import Database
 from basewarden.errors import Unavailable
 from basewarden.jobs import count_failed, count_waiting, find_oldest_waiting_age
@@ -40,6 +41,8 @@ class Readings:
     jobs_failed: int
     emails_queued: int
     emails_failed: int
+    alerts_failing: int
+    alerts_disabled: int
 
 
 class Metrics:
@@ -70,6 +73,7 @@ class Metrics:
     async def _read(self) -> Readings | None:
         try:
             async with self._own.read_only() as session:
+                failing, disabled = await count_alerts(session)
                 return Readings(
                     journal_lag=await find_oldest_pending_age(session),
                     jobs_waiting=await count_waiting(session),
@@ -77,6 +81,8 @@ class Metrics:
                     jobs_failed=await count_failed(session),
                     emails_queued=await count_emails(session, EmailState.QUEUED),
                     emails_failed=await count_emails(session, EmailState.FAILED),
+                    alerts_failing=failing,
+                    alerts_disabled=disabled,
                 )
         except Unavailable:
             return None
@@ -92,6 +98,8 @@ def _describe(readings: Readings | None) -> Iterator[Metric]:
     yield _gauge("jobs_failed", "Jobs that failed permanently.", readings.jobs_failed)
     yield _gauge("emails_queued", "Emails that are not out yet.", readings.emails_queued)
     yield _gauge("emails_failed", "Emails of the last 90 days that were given up.", readings.emails_failed)
+    yield _gauge("alerts_failing", "Alerts whose target does not accept messages.", readings.alerts_failing)
+    yield _gauge("alerts_disabled", "Alerts that are off because of that.", readings.alerts_disabled)
 
 
 def _seconds(age: timedelta | None) -> float:

@@ -20,7 +20,7 @@ from basewarden.web.pages import Pages, count_things, redirect
 from basewarden.web.protocol import make_protocol
 from basewarden.web.registry import Registry, inject
 from basewarden.web.responses import JSON_TYPE, error_response
-from basewarden.web.rooms import ROOMS
+from basewarden.web.rooms import ROOMS, Room
 from basewarden.web.routing import list_routes, resolve_routes
 from basewarden.web.schemas import RequestBody, ResponseBody
 from basewarden.web.shell import RoomCount, RoomCounts, Shell
@@ -51,6 +51,7 @@ __all__ = [
     "RequestBody",
     "RequestBudgets",
     "ResponseBody",
+    "Room",
     "RoomCount",
     "RoomCounts",
     "SettingsDep",

@@ -11,6 +11,7 @@ _JSON = "application/json"
 _REFERENCE = "#/components/schemas/"
 _UUID = "0198f3a2-7c1e-7d44-9b1a-2f6d0c5e8a31"
 _MOMENT = "2026-11-27T14:02:11Z"
+_SIGNING_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"  # noqa: S105 - of no deployment
 
 _CONFLICT: Final = {
     "schema": "public",
@@ -40,6 +41,8 @@ BY_NAME: Final[Mapping[str, tuple[Any, ...]]] = {
     "afterExact": ({"id": "7", "name": "Desk lamp", "price": "12.50"},),
     "alreadyAsBefore": (0,),
     "agent": ("price-bot",),
+    "answer": ("ok",),
+    "attempts": (1,),
     "agent_id": ("0198f3a2-8d2f-7e55-8c2b-3a7e1d6f9b42",),
     "agentId": ("0198f3a2-8d2f-7e55-8c2b-3a7e1d6f9b42",),
     "attestationObject": ("o2NmbXRkbm9uZWdhdHRTdG10oGhhdXRoRGF0YVg",),
@@ -50,6 +53,7 @@ BY_NAME: Final[Mapping[str, tuple[Any, ...]]] = {
     "before": ({"id": 7, "name": "Desk lamp", "price": 11.9},),
     "beforeExact": ({"id": "7", "name": "Desk lamp", "price": "11.90"},),
     "cause": ("request",),
+    "channel": ("webhook",),
     "checkoutUrl": ("https://checkout.example.com/session/cks_4f2a",),
     "claims": (None,),
     "clientDataJSON": ("eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0",),
@@ -66,12 +70,17 @@ BY_NAME: Final[Mapping[str, tuple[Any, ...]]] = {
     "default": (None,),
     "deletionDueAt": (None,),
     "device": ("Firefox on Linux",),
+    "disabledAt": (None,),
+    "disabledReason": (None,),
     "durationMs": (412,),
     "email": ("ada@example.com",),
     "environment": ("production",),
     "error": ("access_denied",),
+    "event": ("write_refused",),
+    "events": (["session_frozen", "write_refused"],),
     "expires": ("2026-12-27T14:02:11Z",),
     "expiresAt": ("2027-06-30T00:00:00Z",),
+    "failingSince": (None,),
     "frozenAt": (None,),
     "frozenReason": (None,),
     "firstAt": ("2026-11-27T13:58:40Z",),
@@ -139,6 +148,7 @@ BY_NAME: Final[Mapping[str, tuple[Any, ...]]] = {
     "summary": ("PATCH /products?id=eq.7",),
     "table": ("public.products", "products"),
     "tables": (["public.products"], 14),
+    "target": ("https://hooks.example.com/basewarden",),
     "tellsSchema": (None,),
     "token": ("bw_8f3kQz1mVx7n",),
     "tokenHint": ("bw_8f3k",),
@@ -159,6 +169,15 @@ BY_NAME: Final[Mapping[str, tuple[Any, ...]]] = {
 BY_MEMBER: Final[Mapping[str, Any]] = {
     "AccountOut.name": "Ada",
     "AccountOut.passkeys": 1,
+    "AlertCreated.secret": _SIGNING_SECRET,
+    "AlertCreated.state": "working",
+    "AlertCreated.target": "hooks.example.com/\u2026rden",
+    "AlertDeliveryOut.error": None,
+    "AlertDeliveryOut.state": "delivered",
+    "AlertDeliveryOut.status": 200,
+    "AlertOut.state": "working",
+    "AlertOut.target": "hooks.example.com/\u2026rden",
+    "AlertSecretOut.secret": _SIGNING_SECRET,
     "AgentCreate.name": "price-bot",
     "AgentCreated.id": "0198f3a2-8d2f-7e55-8c2b-3a7e1d6f9b42",
     "AgentOut.id": "0198f3a2-8d2f-7e55-8c2b-3a7e1d6f9b42",

@@ -15,6 +15,7 @@ class Room:
     shortcut: str | None = None
     """The key that opens the room after `g`."""
     is_for_owners: bool = False
+    is_for_editors: bool = False
 
 
 ROOMS = (
@@ -23,5 +24,6 @@ ROOMS = (
     Room("Sessions", "Sessions", "/sessions", "list", "history writes undo journal", "s"),
     Room("Blocked", "Blocked requests", "/refusals", "block", "refused denied policy limits", "b"),
     Room("Agents", "Agents", "/agents", "key", "tokens robots", "a"),
+    Room("Alerts", "Alerts", "/alerts", "bell", "webhook slack discord email notifications", is_for_editors=True),
     Room("Settings", "Settings", "/settings", "gear", "name environment delete connection", ",", is_for_owners=True),
 )

@@ -8,6 +8,7 @@ from basewarden.journal.sessions.queries import (
     list_callers,
     list_sessions,
     list_tables,
+    summarise_sessions,
 )
 from basewarden.journal.sessions.states import ACTIVE_WITHIN, UndoneRows
 from basewarden.journal.sessions.summary import SessionSummary
@@ -43,4 +44,5 @@ __all__ = [
     "list_tables",
     "show_name",
     "sort_counts",
+    "summarise_sessions",
 ]

@@ -58,6 +58,7 @@ GROUPS: Final[Mapping[str, tuple[str, str]]] = {
     "signins": ("Sign-in sessions", "Where you are signed in, and confirming that it is you."),
     "connections": ("Connections and agents", "Credentials go in and are never returned."),
     "data": ("A connection's schema", "Beside the tables themselves, which PostgREST's contract describes."),
+    "alerts": ("Alerts", "Where messages about events go, and the messages that were sent."),
     "sessions": ("Sessions and undo", "What was written through a connection, and how to undo it."),
     "billing": ("Billing", "On a deployment without billing there are no limits."),
     "operational": ("Operations", "For the operator of a deployment."),

@@ -40,6 +40,9 @@ SHELVES: Final = (
         "Use Basewarden",
         (
             Document("guide", "Guide", "From a clone to your first undo: the demo, a database, an agent.", "guide.md"),
+            Document(
+                "alerts", "Alerts and webhooks", "Messages about events, and how a receiver checks them.", "alerts.md"
+            ),
             Document("api", "HTTP API", "Every endpoint with its parameters, responses and examples."),
             Document("rest", "PostgREST server", "Serve one Postgres in PostgREST's place.", "rest.md"),
         ),

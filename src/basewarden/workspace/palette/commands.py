@@ -36,12 +36,13 @@ def list_commands(
     agents: Sequence[Agent] = (),
     extra: Sequence[PaletteItem] = (),
 ) -> PaletteGroup:
-    """Lists what the role may do: an editor undoes and freezes, an owner creates and revokes agents."""
+    """Lists what the role may do: an editor undoes, freezes and creates alerts, an owner creates and revokes agents."""
     items: list[PaletteItem] = []
     if connection_id is not None and role is not None:
         home = f"/c/{connection_id}"
         if role.includes(Role.EDITOR):
             items += [*_list_undos(home, sessions), *_list_freezes(home, sessions, agents)]
+            items.append(PaletteItem("New alert", f"{home}/alerts/new", "bell", None, "add create notify webhook"))
         if role.includes(Role.OWNER):
             items.append(PaletteItem("New agent", f"{home}/agents/new", "key", None, "add create token robot"))
             items += [

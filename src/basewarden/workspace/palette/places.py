@@ -6,7 +6,7 @@ from uuid import UUID
 
 from basewarden.accounts import list_settings_pages
 from basewarden.connections import Role
-from basewarden.web import ROOMS
+from basewarden.web import ROOMS, Room
 from basewarden.workspace.palette.items import PaletteGroup, PaletteItem
 
 _HELP = (
@@ -20,11 +20,17 @@ _SIGN_OUT = PaletteItem("Sign out", "/signout", "arrow", None, "log out leave", 
 
 
 def list_rooms(connection_id: UUID, role: Role) -> PaletteGroup:
-    rooms = [room for room in ROOMS if not room.is_for_owners or role is Role.OWNER]
+    rooms = [room for room in ROOMS if role.includes(_find_minimum(room))]
     home = f"/c/{connection_id}"
     return PaletteGroup(
         "Pages", [PaletteItem(room.title, f"{home}{room.path}", room.icon, None, room.keywords) for room in rooms]
     )
+
+
+def _find_minimum(room: Room) -> Role:
+    if room.is_for_owners:
+        return Role.OWNER
+    return Role.EDITOR if room.is_for_editors else Role.VIEWER
 
 
 def list_connections(connections: Iterable[Any], current: UUID | None) -> PaletteGroup:

@@ -1,0 +1,80 @@
+"""The events that an alert can be about. A new one is a name here with its words, and its reader in `subjects.py`."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from basewarden.core.brief import make_brief
+from basewarden.web import count_things
+
+TEST = "test"
+"""The event of a message that a person sends to try a target."""
+
+
+class AlertEventName(StrEnum):
+    SESSION_FROZEN = "session_frozen"
+    WRITE_REFUSED = "write_refused"
+    UNDO_FINISHED = "undo_finished"
+
+
+@dataclass(frozen=True, slots=True)
+class EventWords:
+    """`one` and `several` are what messages count; `path` is below the connection's and lists what happened."""
+
+    title: str
+    note: str
+    one: str
+    several: str
+    verb: str
+    path: str
+
+
+EVENTS = {
+    AlertEventName.SESSION_FROZEN: EventWords(
+        "Session frozen",
+        "An agent has reached its limit of writes, or a member has stopped it.",
+        "session was",
+        "sessions were",
+        "frozen",
+        "/sessions?status=frozen",
+    ),
+    AlertEventName.WRITE_REFUSED: EventWords(
+        "Request blocked",
+        "An agent's limits did not allow what it tried.",
+        "request was",
+        "requests were",
+        "blocked",
+        "/refusals",
+    ),
+    AlertEventName.UNDO_FINISHED: EventWords(
+        "Undo finished",
+        "A session, or a part of it, was undone or redone.",
+        "undo has",
+        "undos have",
+        "finished",
+        "/sessions",
+    ),
+}
+FUTURE = frozenset({"proposal_created", "finding_critical", "schema_changed"})
+"""Names that the contract reserves for features that do not exist yet."""
+
+
+def check_event(name: str) -> AlertEventName:
+    """Raises ValueError for what cannot happen yet, so that an alert never promises it."""
+    if name in FUTURE:
+        raise ValueError(f"{name} does not exist yet; use {', '.join(AlertEventName)}")
+    if name not in list(AlertEventName):
+        raise ValueError(f"must be one of {', '.join(AlertEventName)}")
+    return AlertEventName(name)
+
+
+def describe_events(event: AlertEventName, count: int, connection: str) -> str:
+    """Returns "3 sessions were frozen on Shop"."""
+    words = EVENTS[event]
+    return f"{count_things(count, words.one, words.several)} {words.verb} on {make_brief(connection)}"
+
+
+def describe_event_name(name: str) -> str:
+    """Returns the title of an event, also of one that this version does not know."""
+    if name in list(AlertEventName):
+        return EVENTS[AlertEventName(name)].title
+    return "Test" if name == TEST else make_brief(name)
