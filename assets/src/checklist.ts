@@ -6,7 +6,7 @@ function boxesOf(list: Element): HTMLInputElement[] {
 }
 
 function shownOf(list: Element): HTMLInputElement[] {
-  return boxesOf(list).filter((box) => box.closest("label")?.hidden === false);
+  return boxesOf(list).filter((box) => box.closest<HTMLElement>(".checklist-item")?.hidden === false);
 }
 
 function update(list: Element): void {
@@ -34,8 +34,8 @@ document.addEventListener("input", (event) => {
   if (field.dataset["checklistFilter"] !== undefined) {
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const box of boxesOf(list)) {
-      const label = box.closest("label");
-      if (label) label.hidden = !words.every((word) => box.value.toLowerCase().includes(word));
+      const item = box.closest<HTMLElement>(".checklist-item");
+      if (item) item.hidden = !words.every((word) => box.value.toLowerCase().includes(word));
     }
   }
   update(list);

@@ -30,6 +30,7 @@ from basewarden.journal import wiring as journal
 from basewarden.mail import wiring as mail
 from basewarden.operations import Liveness, RequestCounts
 from basewarden.operations import wiring as operations
+from basewarden.policy import wiring as policy
 from basewarden.settings import Settings, load_settings
 from basewarden.undo import wiring as undo
 from basewarden.vault import wiring as vault
@@ -123,6 +124,7 @@ def build_registry(
     contact.wire(registry)
     billing.wire(registry)
     connections.wire(registry)
+    policy.wire(registry)
     journal.wire(registry)
     gateway.wire(registry)
     undo.wire(registry)
@@ -151,6 +153,7 @@ def _list_pruners(registry: Registry) -> tuple[Pruner, ...]:
     """In this order: what refers to something is pruned before it."""
     return (
         *journal.list_pruners(registry),
+        *policy.list_pruners(registry),
         *accounts.list_pruners(registry, ties=(connections.has_ties, billing.has_ties)),
         *billing.PRUNERS,
         *alerts.PRUNERS,

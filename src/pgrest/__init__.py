@@ -42,6 +42,7 @@ from pgrest.query.plan import (
 from pgrest.query.query_string import chooses_rows, join_query, match_rows, split_query, split_select, write_name
 from pgrest.query.request import METHODS_WITH_BODY, Request, parse_head, parse_request
 from pgrest.query.templates import PlanTemplate, PlanTemplates, RequestShape, make_template, shape_request
+from pgrest.query.tree import ReadNode
 from pgrest.query.user_code import may_reach_code, may_run_code
 from pgrest.response import (
     Response,
@@ -52,9 +53,11 @@ from pgrest.response import (
 )
 from pgrest.schema.cache import SchemaCache
 from pgrest.schema.catalog_version import FIRST_OWN_OID
+from pgrest.schema.column_facts import ColumnFacts, ColumnGroup, GeneratedFacts, ViewFacts, load_column_facts
 from pgrest.schema.introspection import load_schema
 from pgrest.schema.model import (
     Column,
+    ColumnRules,
     DbRole,
     ForeignKey,
     Function,
@@ -65,8 +68,8 @@ from pgrest.schema.model import (
     Trigger,
     UniqueKey,
 )
-from pgrest.schema.narrowing import NarrowedSchema, narrow_schema
-from pgrest.schema.reach import is_reach_current, is_table_current, reach_check, table_check
+from pgrest.schema.narrowing import NarrowedSchema, hide_columns, narrow_schema
+from pgrest.schema.reach import CHANGES_CHILDREN, is_reach_current, is_table_current, reach_check, table_check
 from pgrest.schema.refresher import Loaded
 from pgrest.schema.relations import Relationships
 from pgrest.schema.schema_diff import is_reach_same
@@ -110,6 +113,7 @@ from pgrest.wire.resetting import reset_and_commit, roll_back
 
 __all__ = [
     "CANONICAL",
+    "CHANGES_CHILDREN",
     "FIRST_OWN_OID",
     "LARGE_BODY_BYTES",
     "METHODS_WITH_BODY",
@@ -118,6 +122,9 @@ __all__ = [
     "Builder",
     "CallPlan",
     "Column",
+    "ColumnFacts",
+    "ColumnGroup",
+    "ColumnRules",
     "DatabaseError",
     "DatabaseErrorFields",
     "DatabasePlan",
@@ -126,6 +133,7 @@ __all__ = [
     "DeletePlan",
     "ForeignKey",
     "Function",
+    "GeneratedFacts",
     "HttpCall",
     "InfoPlan",
     "InsertPlan",
@@ -150,6 +158,7 @@ __all__ = [
     "Preferences",
     "Prepared",
     "Reach",
+    "ReadNode",
     "ReadPlan",
     "Relationships",
     "Request",
@@ -175,6 +184,7 @@ __all__ = [
     "UniqueKey",
     "UpdatePlan",
     "UsedFunction",
+    "ViewFacts",
     "WriteImages",
     "WritePlan",
     "array_literal",
@@ -187,6 +197,7 @@ __all__ = [
     "describe_schema",
     "execute",
     "from_database",
+    "hide_columns",
     "is_reach_current",
     "is_reach_same",
     "is_rolled_back",
@@ -194,6 +205,7 @@ __all__ = [
     "join_query",
     "key_columns",
     "key_type",
+    "load_column_facts",
     "load_schema",
     "make_error_response",
     "make_info_response",

@@ -225,6 +225,11 @@ def column_not_found(table: str, column: str) -> PgrestError:
     return PgrestError(400, "PGRST204", text)
 
 
+def column_denied(name: str) -> PgrestError:
+    """Only where a host has rules about columns; it names what the request named."""
+    return PgrestError(403, "column_denied", "This token may not use that column in this way.", {"denied": [name]})
+
+
 def no_such_column(relation: str, column: str, known: Iterable[str] = ()) -> PgrestError:
     """As PostgreSQL says it."""
     meant = [f'"{relation}.{name}"' for name in find_misspelt(column, known)]

@@ -29,6 +29,7 @@ from basewarden.gateway.api.project import ApiProject
 from basewarden.gateway.api.recorded_write import handle_write
 from basewarden.gateway.api.upstream import Upstream, UpstreamRequest, UpstreamResponse
 from basewarden.journal import Reconciler, Recorder
+from basewarden.policy import Policy
 from basewarden.undo import ApplyOptions, OnConflict, Receipt, Undo, UndoActor
 from basewarden.undo.planning.choices import NO_CHOICES, Choices
 from pgrest import RestConfig, Schema, parse_request
@@ -187,7 +188,7 @@ class ApiBench:
             id=self.agent,
             name="Robot",
             connection=cast(ConnectionTarget, SimpleNamespace(id=self.journal.connection_id)),
-            can_write=True,
+            policy=Policy(can_write=True, needs_filter=True),
             db_role=None,
             claims={},
             max_rows=self.max_rows if max_rows is None else max_rows,

@@ -7,8 +7,9 @@ import pytest
 
 from basewarden.gateway import SnapshotStale
 from basewarden.gateway.api.updates import LONGEST_QUERY
-from basewarden.gateway.errors import NotCaptured, RollbackUnsupported, RowLimit
+from basewarden.gateway.errors import NotCaptured, RollbackUnsupported
 from basewarden.journal import SessionFrozen
+from basewarden.policy import RowLimit
 from pgrest import PgrestError
 from tests.api_backend.api_bench import ApiBench, WatchedUpstream, body_of, reach_project
 from tests.api_backend.conftest import OpenProject

@@ -13,6 +13,7 @@ import pytest
 
 from basewarden.connections import Agents
 from tests.fixtures.app import ProjectDatabase, ServedProduct
+from tests.fixtures.html_forms import find_forms
 
 TOKEN = re.compile(r"bwa_[0-9A-Za-z]{38}")
 HOSTILE = "<img src=x onerror=alert(1)>\"' {{ 7*7 }}"
@@ -229,7 +230,11 @@ async def test_the_first_request_ends_the_wait(
         ({"reach": "all"}, 2, "Tables are chosen below"),
         ({"table": ["public.nosuchtable", "public.notes"]}, 2, "The project has no table named: public.nosuchtable."),
         ({"table": ["a\nb"]}, 2, "is not a valid PostgreSQL name"),
-        ({"tables": "rpc/nosuch"}, 2, "The project has no table named: rpc/public.nosuch."),
+        ({"tables": "rpc/nosuch"}, 2, "The project has no function named: public.nosuch."),
+        ({"functions": "nosuch"}, 2, "The project has no function named: public.nosuch."),
+        ({"functions": "x" * 64}, 2, "is not a valid PostgreSQL name"),
+        ({"readTable": ["a\nb"]}, 2, "is not a valid PostgreSQL name"),
+        ({"tables": "read:nosuch"}, 2, "The project has no table named: public.nosuch."),
         ({"maxRowsPerWrite": "0"}, 3, "greater than or equal to 1"),
         ({"expiresAt": "2001-01-01"}, 3, "is in the past"),
         ({"expiresAt": "soon"}, 3, "must be a date"),
@@ -266,6 +271,82 @@ async def test_without_a_choice_a_form_allows_what_it_names_and_else_everything(
     assert (await owner.post(path, data={"name": "some", "access": "read", "tables": "notes"})).status_code == 201
     assert (await owner.post(path, data={"name": "all", "access": "read", "reach": "all"})).status_code == 201
     assert [agent["tables"] for agent in await list_agents(owner, connection_id)] == [None, ["public.notes"]]
+
+
+@pytest.mark.parametrize(
+    ("form", "tables", "functions"),
+    [
+        ({"readTable": ["", "public.notes"]}, {"public.notes": "read"}, []),
+        ({"readTable": [""]}, ["public.notes"], []),
+        ({"readTable": ["public.notes"], "access": "read"}, ["public.notes"], []),
+        ({"table": [], "tables": "read:notes"}, {"public.notes": "read"}, []),
+        ({"readTable": ["public.other"]}, ["public.notes"], []),
+        ({"functions": "f"}, ["public.notes"], ["public.f"]),
+        ({"reach": "all", "table": [], "functions": "f"}, None, ["public.f"]),
+        ({"table": [], "functions": "f"}, [], ["public.f"]),
+    ],
+)
+async def test_the_form_gives_each_table_an_access_and_copies_it(
+    owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase,
+    form: dict[str, Any], tables: object, functions: list[str],
+) -> None:  # fmt: skip
+    await run_as_admin(project, "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS ''")
+    path = f"/c/{connection_id}/agents"
+    made = await owner.post(path, data={**FORM, **form})
+    assert made.status_code == 201, made.text
+    (agent,) = await list_agents(owner, connection_id)
+    assert (agent["tables"], agent["functions"]) == (tables, functions)
+    assert (await owner.get(f"{path}/{agent['id']}")).status_code == 200
+    copy = await owner.get(f"{path}/new?like={agent['id']}")
+    (again,) = find_forms(copy, re.compile(re.escape(path) + r"\Z"))
+    assert (await again.submit(owner, copy)).status_code == 201
+    newest = (await list_agents(owner, connection_id))[0]
+    assert newest["id"] != agent["id"]
+    assert (newest["tables"], newest["functions"]) == (agent["tables"], agent["functions"])
+
+
+async def test_columns_are_hidden_by_lines_and_by_choices_and_copied(
+    owner: httpx.AsyncClient, stranger: httpx.AsyncClient, connection_id: str
+) -> None:
+    path = f"/c/{connection_id}/agents"
+    part = await owner.get(f"{path}/columns", params={"columnsOf": "public.notes"})
+    assert '<option value="mask public.notes.body">Mask</option>' in part.text
+    for unknown in ("public.nosuch", "x", "'"):
+        assert (await owner.get(f"{path}/columns", params={"columnsOf": unknown})).status_code == 204
+    assert (await owner.get(f"{path}/columns", params={"columnsOf": "x" * 201})).status_code == 422
+    assert (await stranger.get(f"{path}/columns", params={"columnsOf": "public.notes"})).status_code == 404
+    rules = {"columns": "mask notes.body", "columnRule": ["", "hide public.notes.id"]}
+    made = await owner.post(path, data={**FORM, **rules})
+    assert made.status_code == 201, made.text
+    (agent,) = await list_agents(owner, connection_id)
+    assert agent["columns"] == {"public.notes": {"body": "mask", "id": "deny"}}
+    page = unescape((await owner.get(f"{path}/{agent['id']}")).text)
+    assert "It sees dots in place of notes.body." in page
+    assert "It does not see notes.id." in page
+    copied = unescape((await owner.get(f"{path}/new?like={agent['id']}")).text)
+    for line in ("mask public.notes.body\n", "hide public.notes.id\n"):
+        assert line in copied.replace("</textarea>", "\n")
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"columns": "body"}, "must be lines such as"),
+        ({"columns": "blur notes.body"}, "must be lines such as"),
+        ({"columns": "mask notes.nosuch"}, "The project has no column named: public.notes.nosuch."),
+        ({"columnRule": ["hide public.notes.body"], "columns": "mask notes.body"}, "masks and hides the same column"),
+    ],
+)
+async def test_a_refused_rule_about_columns_is_shown_again(
+    owner: httpx.AsyncClient, connection_id: str, rules: dict[str, Any], message: str
+) -> None:
+    answer = await owner.post(f"/c/{connection_id}/agents", data={**FORM, **rules})
+    assert answer.status_code == 422
+    page = unescape(answer.text)
+    assert message in page
+    assert 'data-steps="2"' in page
+    assert str(rules.get("columns", "")) in page
+    assert await list_agents(owner, connection_id) == []
 
 
 async def test_a_token_expires_at_the_end_of_the_chosen_day(owner: httpx.AsyncClient, connection_id: str) -> None:

@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from basewarden.connections import AgentCaller, Agents, ConnectionTargets, Role
+from basewarden.connections import Access, AgentCaller, Agents, ConnectionTargets, Role
 from basewarden.core.tokens import is_checked_token
 from basewarden.errors import NotFound
 from tests.fixtures.app import ProjectDatabase, Serve, ServedProduct
@@ -48,6 +48,9 @@ async def test_an_agent_is_made_listed_and_known_by_its_token(
         claims={"sub": "7", "roles": ["a"]},
         maxRowsPerWrite=10,
         maxWritesPerSession=20,
+        maxRowsPerSession=30,
+        maxRowsPerHour=40,
+        requestsPerMinute=50,
         expiresAt=expires.isoformat(),
     )
     assert made.status_code == 201
@@ -61,11 +64,17 @@ async def test_an_agent_is_made_listed_and_known_by_its_token(
         name="price-bot",
         connection_id=UUID(connection_id),
         access=caller.access,
-        tables=frozenset({"public.notes", "sales.orders", "rpc/public.close_order"}),
+        tables={"public.notes": Access.WRITE, "sales.orders": Access.WRITE},
+        functions=["public.close_order"],
+        columns=None,
         db_role=project.reader,
         claims={"sub": "7", "roles": ["a"]},
         max_rows_per_write=10,
         max_writes_per_session=20,
+        max_rows_per_session=30,
+        max_rows_per_hour=40,
+        max_read_rows_per_hour=None,
+        requests_per_minute=50,
         expires_at=expires,
     )
     listed = await owner.get(f"/api/connections/{connection_id}/agents")
@@ -82,6 +91,7 @@ async def test_defaults_are_safe_ones(product: ServedProduct, owner: httpx.Async
     token = (await make(owner, connection_id)).json()["token"]
     caller = await get(product, Agents).find_by_token(token)
     assert (caller.max_rows_per_write, caller.max_writes_per_session) == (1000, 500)
+    assert caller.functions is None
     assert (caller.tables, caller.claims, caller.db_role, caller.expires_at) == (None, None, None, None)
 
 
@@ -96,8 +106,32 @@ async def test_defaults_are_safe_ones(product: ServedProduct, owner: httpx.Async
         ({"tables": ["x" * 64]}, "tables.0"),
         ({"tables": ["a\x00b"]}, "tables.0"),
         ({"tables": ["notes", "nosuchtable"]}, "tables"),
+        ({"tables": {"notes": "none"}}, "tables.0"),
+        ({"tables": {"notes": None}}, "tables.0"),
+        ({"tables": {"": "read"}}, "tables.0"),
+        ({"tables": {"notes": "read", "public.notes": "write"}}, "tables"),
+        ({"tables": {"rpc/close_order": "write"}}, "tables"),
+        ({"tables": {"notes": "read", "nosuchtable": "write"}}, "tables"),
+        ({"tables": {f"t{n}": "read" for n in range(501)}}, "tables"),
+        ({"tables": {"notes": "write"}, "access": "read"}, "tables"),
+        ({"tables": "notes"}, "tables"),
+        ({"functions": ["nosuchfunction"]}, "functions"),
+        ({"functions": [""]}, "functions.0"),
+        ({"functions": {"close_order": "write"}}, "functions"),
         ({"maxRowsPerWrite": 0}, "maxRowsPerWrite"),
         ({"maxWritesPerSession": 2**31}, "maxWritesPerSession"),
+        ({"maxRowsPerSession": 0}, "maxRowsPerSession"),
+        ({"maxRowsPerHour": -1}, "maxRowsPerHour"),
+        ({"maxReadRowsPerHour": 2**31}, "maxReadRowsPerHour"),
+        ({"requestsPerMinute": "many"}, "requestsPerMinute"),
+        ({"columns": {"notes": {"nosuchcolumn": "mask"}}}, "columns"),
+        ({"columns": {"nosuchtable": {"id": "mask"}}}, "columns"),
+        ({"columns": {"notes": {"body": "blur"}}}, "columns.0"),
+        ({"columns": {"notes": ["body"]}}, "columns"),
+        ({"columns": {"rpc/f": {"body": "mask"}}}, "columns"),
+        ({"columns": {"notes": {"a\x00": "mask"}}}, "columns.0"),
+        ({"columns": {"notes": {}, "public.notes": {"body": "mask"}}}, "columns"),
+        ({"columns": {"notes": {f"c{n}": "mask" for n in range(1001)}}}, "columns"),
         ({"expiresAt": "2001-01-01T00:00:00Z"}, "expiresAt"),
         ({"claims": {"sub": "a\x00b"}}, "claims"),
         ({"claims": {"sub": "x" * 5000}}, "claims"),
@@ -113,6 +147,59 @@ async def test_a_body_that_does_not_fit_names_its_field(
     answer = await make(owner, connection_id, **body)
     assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
     assert [item["field"] for item in answer.json()["details"]] == [field]
+
+
+@pytest.mark.parametrize(
+    ("tables", "shown"),
+    [
+        (["notes", "sales.orders"], ["public.notes", "sales.orders"]),
+        ({"notes": "write", "sales.orders": "write"}, ["public.notes", "sales.orders"]),
+        ({"notes": "read", "sales.orders": "write"}, {"public.notes": "read", "sales.orders": "write"}),
+        ({}, []),
+        (None, None),
+    ],
+)
+async def test_each_table_has_an_access_of_its_own(
+    product: ServedProduct, owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase,
+    tables: object, shown: object,
+) -> None:  # fmt: skip
+    await run_as_admin(project, "CREATE SCHEMA sales", "CREATE TABLE sales.orders (id int PRIMARY KEY)")
+    token = (await make(owner, connection_id, tables=tables)).json()["token"]
+    (agent,) = (await owner.get(f"/api/connections/{connection_id}/agents")).json()["agents"]
+    assert (agent["tables"], agent["functions"]) == (shown, None if shown is None else [])
+    caller = await get(product, Agents).find_by_token(token)
+    expected = dict.fromkeys(shown, "write") if isinstance(shown, list) else shown
+    assert caller.tables == expected
+
+
+async def test_functions_may_be_listed_apart_or_among_the_tables(
+    product: ServedProduct, owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
+) -> None:
+    names = ("f", "g")
+    await run_as_admin(project, *(f"CREATE FUNCTION {one}() RETURNS void LANGUAGE sql AS ''" for one in names))
+    for body, tables, functions in (
+        ({"tables": ["rpc/f", "notes"], "functions": ["g", "rpc/f"]}, ["public.notes"], ["public.f", "public.g"]),
+        ({"tables": {"notes": "read"}, "functions": ["rpc/public.g"]}, {"public.notes": "read"}, ["public.g"]),
+        ({"functions": ["f"]}, None, ["public.f"]),
+        ({"functions": []}, None, []),
+    ):
+        token = (await make(owner, connection_id, **body)).json()["token"]
+        agent = (await owner.get(f"/api/connections/{connection_id}/agents")).json()["agents"][0]
+        assert (agent["tables"], agent["functions"]) == (tables, functions), body
+        assert (await get(product, Agents).find_by_token(token)).functions == functions
+
+
+async def test_an_agent_that_was_stored_before_each_table_had_an_access_works_on(
+    product: ServedProduct, owner: httpx.AsyncClient, connection_id: str, app_database: str
+) -> None:
+    token = (await make(owner, connection_id)).json()["token"]
+    async with await psycopg.AsyncConnection.connect(app_database, autocommit=True) as connection:
+        await connection.execute("UPDATE agents SET tables = '{public.notes,rpc/public.close_order}'")
+    caller = await get(product, Agents).find_by_token(token)
+    assert caller is not None
+    assert (caller.tables, caller.functions) == ({"public.notes": "write"}, ["public.close_order"])
+    (agent,) = (await owner.get(f"/api/connections/{connection_id}/agents")).json()["agents"]
+    assert (agent["tables"], agent["functions"]) == (["public.notes"], ["public.close_order"])
 
 
 async def test_revoking_works_at_once_here_and_soon_everywhere(
@@ -204,10 +291,11 @@ async def test_tables_and_functions_that_do_not_exist_are_named(
     wanted = ["notes", "nosuchtable", "rpc/nosuch", "other.notes"]
     answer = await make(owner, connection_id, tables=wanted)
     message = "The project has no table named: public.nosuchtable, rpc/public.nosuch, other.notes."
+    named = "The project has no table named: public.nosuchtable, other.notes."
     assert (answer.status_code, answer.json()["details"]) == (422, [{"field": "tables", "message": message}])
     form = {"name": "x", "access": "read", "tables": "\n".join(wanted)}
     page = await owner.post(f"/c/{connection_id}/agents", data=form)
-    assert (page.status_code, message in page.text) == (422, True)
+    assert (page.status_code, named in page.text) == (422, True)
     assert (await owner.get(f"/api/connections/{connection_id}/agents")).json()["agents"] == []
 
 

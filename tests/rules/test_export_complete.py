@@ -20,6 +20,7 @@ PEOPLE = "users"
 NAMES_A_PERSON = re.compile(r"(?:^|_)(?:user|person|member|caller|subject|owner|author)(?:_id|_key)?$|^created_by$")
 SECRET = re.compile(r"hash|token|salt|secret|sealed|password(?!_changed_at$)|digest")
 EXCEPTIONS = {
+    "agent_use": "counts of an agent's rows that live for two hours",
     "billing_checkout_claims": "says for seconds that a checkout is being made",
     "passkey_challenges": "random bytes that live for minutes",
     "oauth_states": "random bytes that live for minutes",

@@ -10,6 +10,7 @@ from tests.rules.sources import SourceFile, read_sources
 HOMES = {
     "src/basewarden/*/queries.py": "a feature's only SQL",
     "src/basewarden/journal/statements.py": "the hot path's, for the wire",
+    "src/basewarden/policy/statements.py": "what the journal's transaction counts, for the wire",
     "src/basewarden/journal/partitions.py": "makes the months' tables",
     "src/basewarden/*/models.py": "server defaults and partial indexes",
     "src/basewarden/db/*": "transactions, notifications, migrations; no feature's tables",

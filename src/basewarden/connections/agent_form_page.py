@@ -15,6 +15,7 @@ from basewarden.connections.agent_form_keys import FORM_KEY, AgentFormKeys
 from basewarden.connections.agent_forms import (
     EXPIRIES,
     MAX_LISTED,
+    READ_PREFIX,
     STEPS,
     TEMPLATES,
     AgentForm,
@@ -34,9 +35,12 @@ ProjectTablesDep = Annotated[ProjectTables, Depends(inject(ProjectTables))]
 
 @dataclass(frozen=True, slots=True)
 class TableChoice:
-    """`items` are value, text and whether it is ticked; `typed` holds what has no box. `is_listed`: names are known."""
+    """`items` are value, text, whether it is ticked, and whether it may only be read; `typed` holds what has no box.
 
-    items: list[tuple[str, str, bool]]
+    `is_listed`: names are known.
+    """
+
+    items: list[tuple[str, str, bool, bool]]
     typed: str
     is_listed: bool
     more: int
@@ -75,7 +79,8 @@ class AgentFormPage:
         key = typed[FORM_KEY] if self.read_key(typed) else self._keys.make(connection.id, self._member.person.id)
         return {
             "here": f"/c/{connection.id}/agents",
-            "typed": {name: value for name, value in typed.items() if name != CONFIRM_FIELD},
+            "typed": _list_typed(typed),
+            "column_tables": list(listed or ())[:MAX_LISTED],
             "errors": errors or {},
             "choice": _make_choice(listed, typed),
             "steps": [title for title, _ in STEPS],
@@ -118,11 +123,19 @@ async def _make_form_page(
 AgentFormPageDep = Annotated[AgentFormPage, Depends(_make_form_page)]
 
 
+def _list_typed(typed: Mapping[str, str]) -> dict[str, str]:
+    """The choices for columns are shown again as the lines that they are."""
+    shown = {name: value for name, value in typed.items() if name not in (CONFIRM_FIELD, "columnRule")}
+    lines = [*typed.get("columns", "").splitlines(), *typed.get("columnRule", "").splitlines()]
+    return {**shown, "columns": "\n".join(dict.fromkeys(filter(None, lines)))}
+
+
 def _make_choice(listed: Sequence[str] | None, typed: Mapping[str, str]) -> TableChoice:
     names = list(listed or ())
     ticked = dict.fromkeys(name for name in typed.get("table", "").split("\n") if name)
+    only_read = set(typed.get("readTable", "").split("\n"))
     shown = names[:MAX_LISTED]
-    rest = [name for name in ticked if name not in set(shown)]
+    rest = [READ_PREFIX + name if name in only_read else name for name in ticked if name not in set(shown)]
     lines = "\n".join(filter(None, [typed.get("tables", ""), *rest]))
-    items = [(name, shorten_table(name), name in ticked) for name in shown]
+    items = [(name, shorten_table(name), name in ticked, name in only_read) for name in shown]
     return TableChoice(items, lines, listed is not None, len(names) - len(shown))

@@ -21,6 +21,7 @@ from basewarden.connections.agent_forms import (
     fill_in,
     find_template,
     gather_errors,
+    list_column_choices,
 )
 from basewarden.connections.agent_words import PolicyFact, describe_access, describe_policy, shorten_table
 from basewarden.connections.agents import AgentExists, count_agents_by_state, list_agents
@@ -120,6 +121,22 @@ async def get_new_agent(
     )
 
 
+@router.get("/columns")
+async def get_columns(
+    request: Request,
+    member: Owner,
+    pages: PagesDep,
+    tables: ProjectTablesDep,
+    columns_of: Annotated[str, Query(alias="columnsOf", max_length=200)],
+) -> Response:
+    """Renders the columns of a table with a choice each; nothing for a table that there is not."""
+    found = await tables.list_columns(member.connection.id, columns_of)
+    if found is None:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    choices = list_column_choices(columns_of, found)
+    return pages.render(request, "connections/agent_columns.html", table=shorten_table(columns_of), choices=choices)
+
+
 @router.post("")
 async def post_agent(
     *,
@@ -155,7 +172,7 @@ async def post_agent(
     except AgentExists:
         assert agent_id is not None
         return confirmation.finish(_redirect_again(member, agent_id))
-    example = await form_page.tables.find_example(member.connection.id, agent.tables)
+    example = await form_page.tables.find_example(member.connection.id, agent.example_tables, agent.columns or {})
     page = pages.render(
         request,
         "connections/agent_made.html",
@@ -203,7 +220,9 @@ async def get_agent(
     history = await activity.read(session, member.connection.id, agent.id)
     counts = await activity.count(session, member.connection.id, [agent.id], datetime.now(UTC) - _LATELY)
     is_kept = agent.state is not AgentState.REVOKED
-    example = await tables.find_example(member.connection.id, agent.tables) if is_kept else None
+    example = (
+        await tables.find_example(member.connection.id, agent.example_tables, agent.columns or {}) if is_kept else None
+    )
     return pages.render(
         request,
         "connections/agent.html",
@@ -286,7 +305,7 @@ def _make_tabs(here: str, counts: Mapping[AgentState, int]) -> list[tuple[str, s
 
 def _list_tables(member: Membership, agent: Agent) -> list[tuple[str, str]]:
     """Lists name and page of each table that an agent's list names; no functions."""
-    names = [name for name in agent.tables or () if not name.startswith("rpc/")]
+    names = agent.table_access or {}
     return [(shorten_table(name), table_path(member.connection.id, *name.split(".", 1))) for name in names]
 
 

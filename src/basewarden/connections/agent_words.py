@@ -1,14 +1,14 @@
 """Describes in words what an agent may do: the same on the list, on its page and beside the form."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from basewarden.connections.models import Access, Agent
+from basewarden.connections.models import Access, Agent, ColumnRule
 from basewarden.connections.schemas import AgentCreate
 from basewarden.web import count_things
 
 _MAX_NAMED = 3
-_RPC = "rpc/"
+_VERBS = {Access.READ: "Reads", Access.WRITE: "Reads and writes"}
 Policy = Agent | AgentCreate
 
 
@@ -27,32 +27,70 @@ def describe_access(policy: Policy) -> str:
     return f"{_describe_tables(policy)}, at most {count_things(policy.max_rows_per_write, 'row')} per write"
 
 
-def describe_reach(tables: Sequence[str] | None) -> str:
-    if tables is None:
-        return "every table"
-    functions = [name for name in tables if name.startswith(_RPC)]
-    named = _name(split_tables(tables)[0], "table")
-    called = _name([shorten_table(name.removeprefix(_RPC)) for name in functions], "function")
-    if not called:
-        return named or "no table"
-    return f"{named or 'no table'}, and calls {called}"
-
-
 def describe_policy(policy: Policy, role: str) -> list[PolicyFact]:
     """Lists facts; `role` is the connection's role, which applies where the agent has none of its own."""
     claims = ", with claims of its own" if policy.claims else ""
     expiry = f"works until {policy.expires_at:%-d %B %Y}" if policy.expires_at else "has no expiry date"
     return [
         PolicyFact("table", f"{_describe_tables(policy)}."),
+        *_describe_columns(policy),
         *_describe_writes(policy),
+        *_describe_budgets(policy),
         PolicyFact("person", f"Requests run as the database role {policy.db_role or role}{claims}."),
         PolicyFact("key", f"The token {expiry}."),
     ]
 
 
+def _describe_budgets(policy: Policy) -> list[PolicyFact]:
+    is_writer = policy.access != Access.READ
+    limits = (
+        ("edit", policy.max_rows_per_session if is_writer else None, "row", "It may write {} in a session."),
+        ("edit", policy.max_rows_per_hour if is_writer else None, "row", "It may write {} in an hour."),
+        ("table", policy.max_read_rows_per_hour, "row", "It may read {} in an hour."),
+        ("filter", policy.requests_per_minute, "request", "It may send {} in a minute."),
+    )
+    return [
+        PolicyFact(icon, text.format(count_things(limit, thing)))
+        for icon, limit, thing, text in limits
+        if limit is not None
+    ]
+
+
+def _describe_columns(policy: Policy) -> list[PolicyFact]:
+    rules = [
+        (f"{shorten_table(table)}.{column}", rule)
+        for table, columns in (policy.columns or {}).items()
+        for column, rule in columns.items()
+    ]
+    facts = []
+    for kind, text in ((ColumnRule.MASK, "It sees dots in place of"), (ColumnRule.DENY, "It does not see")):
+        names = [name for name, rule in rules if rule == kind]
+        if names:
+            facts.append(PolicyFact("eye", f"{text} {_name(names, 'column')}."))
+    return facts
+
+
 def _describe_tables(policy: Policy) -> str:
-    verbs = "Reads" if policy.access == Access.READ else "Reads and writes"
-    return f"{verbs} {describe_reach(policy.tables)}"
+    text = _describe_reach(policy.access, policy.table_access)
+    if policy.function_names is None:
+        return text
+    called = _name([shorten_table(name) for name in policy.function_names], "function")
+    if policy.table_access is None:
+        return f"{text}, and calls {f'only {called}' if called else 'no function'}"
+    return f"{text}, and calls {called}" if called else text
+
+
+def _describe_reach(own: str, access: Mapping[str, Access] | None) -> str:
+    """`Reads and writes orders, reads prices`."""
+    if access is None:
+        return f"{_VERBS[Access(own)]} every table"
+    parts = []
+    for kind in (Access.WRITE, Access.READ):
+        names = [shorten_table(name) for name, one in access.items() if one is kind]
+        if names:
+            parts.append(f"{_VERBS[kind]} {_name(names, 'table')}")
+    first, *rest = parts or [f"{_VERBS[Access(own)]} no table"]
+    return ", ".join([first, *(part[0].lower() + part[1:] for part in rest)])
 
 
 def _describe_writes(policy: Policy) -> list[PolicyFact]:
@@ -65,16 +103,12 @@ def _describe_writes(policy: Policy) -> list[PolicyFact]:
         PolicyFact("list", f"A session may hold {writes}. Then an editor must release it."),
         PolicyFact("filter", "An update or delete without a filter is refused."),
     ]
-    if policy.tables is not None:
-        text = "A write is refused if a foreign key would change rows of a table that is not listed."
+    access = policy.table_access
+    if access is not None:
+        also = " or that it may only read" if Access.READ in access.values() else ""
+        text = f"A write is refused if a foreign key would change rows of a table that is not listed{also}."
         guards.append(PolicyFact("branch", text))
     return guards
-
-
-def split_tables(tables: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Splits an agent's list into short names of tables, and names of functions as they are listed."""
-    short = [shorten_table(name) for name in tables if not name.startswith(_RPC)]
-    return short, [name for name in tables if name.startswith(_RPC)]
 
 
 def shorten_table(name: str) -> str:

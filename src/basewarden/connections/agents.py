@@ -1,13 +1,13 @@
 """Agents: named tokens with limits. A token is shown once, stored as a hash, and invalid at once when revoked."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from basewarden.connections import queries
-from basewarden.connections.models import Access, Agent, AgentState, Connection
+from basewarden.connections.models import RPC, Access, Agent, AgentState, Connection
 from basewarden.connections.probe import ServerFacts
 from basewarden.connections.schemas import AgentCreate
 from basewarden.connections.service import Connections, check_db_role
@@ -28,22 +28,32 @@ _USE_INTERVAL = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class AgentCaller:
-    """A calling agent and its limits. `tables`: None = all; else `schema.table`, `rpc/schema.fn`."""
+    """A calling agent and its limits. `tables` and `functions`: None = all; else by `schema.name`."""
 
     id: UUID
     name: str
     connection_id: UUID
     access: Access
-    tables: frozenset[str] | None
+    tables: Mapping[str, Access] | None
+    functions: Sequence[str] | None
+    columns: Mapping[str, Mapping[str, str]] | None
     db_role: str | None
     claims: Mapping[str, Any] | None
     max_rows_per_write: int
     max_writes_per_session: int
+    max_rows_per_session: int | None
+    max_rows_per_hour: int | None
+    max_read_rows_per_hour: int | None
+    requests_per_minute: int | None
     expires_at: datetime | None
 
 
 FindMissingTables = Callable[[UUID, Sequence[str]], Awaitable[Sequence[str]]]
 """Returns which of these tables and functions a project does not have; raises AppError if it is unreachable."""
+
+
+FindMissingColumns = Callable[[UUID, Mapping[str, Iterable[str]]], Awaitable[Sequence[str]]]
+"""The same of columns by table, as `schema.table.column`."""
 
 
 class AgentExists(Exception):
@@ -52,12 +62,18 @@ class AgentExists(Exception):
 
 class Agents:
     def __init__(
-        self, database: Database, listener: Listener, connections: Connections, find_unknown: FindMissingTables
+        self,
+        database: Database,
+        listener: Listener,
+        connections: Connections,
+        find_unknown: FindMissingTables,
+        find_unknown_columns: FindMissingColumns,
     ) -> None:
         self._database = database
         self._listener = listener
         self._connections = connections
         self._find_missing_tables = find_unknown
+        self._find_missing_columns = find_unknown_columns
         self._callers = LoadingCache(self._load_caller, size=_CACHE_SIZE, seconds=_CACHE_SECONDS)
         listener.on(_TOPIC, self._forget_agent)
         listener.on(CONNECTION_TOPIC, self._forget_connection)
@@ -87,6 +103,7 @@ class Agents:
         """
         await self._check_role(connection, wanted, person_id)
         await self._check_tables(connection, wanted)
+        await self._check_columns(connection, wanted)
         token = make_checked_token(TOKEN_PREFIX)
         values = {
             "id": agent_id or make_id(),
@@ -94,7 +111,8 @@ class Agents:
             "token_hash": hash_token(token),
             "token_hint": token[-_HINT_LENGTH:],
             "created_by": person_id,
-            **wanted.model_dump(),
+            **wanted.model_dump(exclude={"tables", "functions"}),
+            **store_reach(wanted),
         }
         agent = await queries.insert_agent(session, values)
         if agent is None:
@@ -115,9 +133,26 @@ class Agents:
 
     async def _check_tables(self, connection: Connection, wanted: AgentCreate) -> None:
         """Rejects unknown tables: a misspelt name would grant access to any table created later under that name."""
-        unknown = await self._find_missing_tables(connection.id, wanted.tables) if wanted.tables else ()
+        tables, functions = list(wanted.tables or ()), [RPC + name for name in wanted.functions or ()]
+        names = [*tables, *functions]
+        unknown = set(await self._find_missing_tables(connection.id, names)) if names else set()
+        missing = [name for name in tables if name in unknown]
+        if missing:
+            raise Invalid.field("tables", f"The project has no table named: {', '.join(missing)}.")
+        missing = [name.removeprefix(RPC) for name in functions if name in unknown]
+        if missing:
+            raise Invalid.field("functions", f"The project has no function named: {', '.join(missing)}.")
+
+    async def _check_columns(self, connection: Connection, wanted: AgentCreate) -> None:
+        """Rejects unknown columns: a misspelt name would hide nothing."""
+        if not wanted.columns:
+            return
+        if not connection.is_direct:
+            text = "This needs a Postgres connection string: a project's API does not say what its views read."
+            raise Invalid.field("columns", text)
+        unknown = await self._find_missing_columns(connection.id, wanted.columns)
         if unknown:
-            raise Invalid.field("tables", f"The project has no table named: {', '.join(unknown)}.")
+            raise Invalid.field("columns", f"The project has no column named: {', '.join(unknown)}.")
 
     async def get(self, session: ReadSession, connection_id: UUID, agent_id: UUID, *, revoked: bool = False) -> Agent:
         """Returns an agent; a revoked one only with `revoked`. Raises NotFound."""
@@ -147,11 +182,17 @@ class Agents:
             name=agent.name,
             connection_id=agent.connection_id,
             access=Access(agent.access),
-            tables=None if agent.tables is None else frozenset(agent.tables),
+            tables=agent.table_access,
+            functions=agent.function_names,
+            columns=agent.columns,
             db_role=agent.db_role,
             claims=agent.claims,
             max_rows_per_write=agent.max_rows_per_write,
             max_writes_per_session=agent.max_writes_per_session,
+            max_rows_per_session=agent.max_rows_per_session,
+            max_rows_per_hour=agent.max_rows_per_hour,
+            max_read_rows_per_hour=agent.max_read_rows_per_hour,
+            requests_per_minute=agent.requests_per_minute,
             expires_at=agent.expires_at,
         )
 
@@ -165,6 +206,19 @@ class Agents:
 
     def _forget_connection(self, payload: str) -> None:
         self._callers.drop_where(lambda _, caller: not payload or caller.connection_id == UUID(payload))
+
+
+def store_reach(wanted: AgentCreate) -> dict[str, list[str] | None]:
+    """Returns the columns for what an agent may use. What follows its own access is apart from what it may only read.
+
+    So a process of the version before, which knows `tables` alone, allows less and never more.
+    """
+    access = wanted.table_access
+    if access is None:
+        return {"tables": None, "read_tables": None, "functions": wanted.function_names}
+    own = [name for name, one in access.items() if one is wanted.access]
+    only_read = [name for name, one in access.items() if one is not wanted.access]
+    return {"tables": own, "read_tables": only_read or None, "functions": wanted.function_names}
 
 
 async def list_agents(

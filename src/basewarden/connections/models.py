@@ -12,6 +12,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from basewarden.db import Base
 from basewarden.vault import sealed_column
 
+RPC = "rpc/"
+"""Begins the name of a function in a list of tables."""
+
 
 class Environment(StrEnum):
     PRODUCTION = "production"
@@ -44,6 +47,11 @@ class Role(StrEnum):
 class Access(StrEnum):
     READ = "read"
     WRITE = "write"
+
+
+class ColumnRule(StrEnum):
+    MASK = "mask"
+    DENY = "deny"
 
 
 class AgentState(StrEnum):
@@ -130,16 +138,47 @@ class Agent(Base):
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     token_hint: Mapped[str] = mapped_column(Text)
     access: Mapped[str] = mapped_column(Text)
-    tables: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    tables: Mapped[list[str] | None] = mapped_column(ARRAY(Text))  # with the agent's own access; once `rpc/…`, too
+    read_tables: Mapped[list[str] | None] = mapped_column(ARRAY(Text))  # that it may only read
+    functions: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    columns: Mapped[dict[str, dict[str, str]] | None] = mapped_column(JSONB(none_as_null=True))  # what is not shown
     db_role: Mapped[str | None] = mapped_column(Text)
     claims: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     max_rows_per_write: Mapped[int]
     max_writes_per_session: Mapped[int]
+    max_rows_per_session: Mapped[int | None]
+    max_rows_per_hour: Mapped[int | None]
+    max_read_rows_per_hour: Mapped[int | None]
+    requests_per_minute: Mapped[int | None]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    @property
+    def table_access(self) -> dict[str, Access] | None:
+        """What it may do with each table, by `schema.table`; None is its own access to every table."""
+        if self.tables is None:
+            return None
+        own = dict.fromkeys((name for name in self.tables if not name.startswith(RPC)), Access(self.access))
+        return {**own, **dict.fromkeys(self.read_tables or (), Access.READ)}
+
+    @property
+    def example_tables(self) -> list[str] | None:
+        """The tables to show an example of: of a list, those that have the agent's own access where there are any."""
+        return self.tables or self.read_tables or self.tables
+
+    @property
+    def writes_tables(self) -> bool:
+        return self.access == Access.WRITE and self.tables != []
+
+    @property
+    def function_names(self) -> list[str] | None:
+        """The functions that it may call, as `schema.function`; None is every one."""
+        if self.functions is not None or self.tables is None:
+            return [] if self.functions is None and self.columns else self.functions
+        return [name.removeprefix(RPC) for name in self.tables if name.startswith(RPC)]
 
     @property
     def state(self) -> AgentState:

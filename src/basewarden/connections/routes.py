@@ -197,4 +197,7 @@ def show_rest_health(facts: RestFacts) -> HealthOut:
 
 
 def show_agent(agent: Agent) -> AgentOut:
-    return AgentOut.model_validate(agent, from_attributes=True)
+    access = agent.table_access
+    is_uniform = access is None or all(one == agent.access for one in access.values())
+    reach = {"tables": list(access) if access is not None and is_uniform else access, "functions": agent.function_names}
+    return AgentOut.model_validate(agent, from_attributes=True).model_copy(update=reach)

@@ -6,9 +6,18 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainValidator,
+    SecretStr,
+    TypeAdapter,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
-from basewarden.connections.models import Access, Environment, Role
+from basewarden.connections.models import RPC, Access, ColumnRule, Environment, Role
 from basewarden.core.text import check_encodable, clean_line
 from basewarden.web import RequestBody, ResponseBody
 
@@ -16,7 +25,7 @@ _MAX_URL = 4000
 _MAX_IDENTIFIER_BYTES = 63
 _MAX_CLAIMS_BYTES = 4096
 MAX_TABLES = 500
-_RPC = "rpc/"
+MAX_HIDDEN_COLUMNS = 1000
 _MAX_INT = 2**31 - 1
 
 
@@ -28,12 +37,49 @@ def check_identifier(name: str) -> str:
 
 def check_table(name: str) -> str:
     """Qualifies `orders`, `sales.orders` or `rpc/close_order` with the schema, which defaults to `public`."""
-    prefix, rest = (_RPC, name.removeprefix(_RPC)) if name.startswith(_RPC) else ("", name)
+    prefix, rest = (RPC, name.removeprefix(RPC)) if name.startswith(RPC) else ("", name)
     schema, dot, local = rest.partition(".")
     parts = (schema, local) if dot else ("public", schema)
     for part in parts:
         check_identifier(part)
     return prefix + ".".join(parts)
+
+
+def check_function(name: str) -> str:
+    """Qualifies `close_order` or `rpc/close_order` with the schema, which defaults to `public`."""
+    return check_table(RPC + name.removeprefix(RPC)).removeprefix(RPC)
+
+
+def read_table_access(value: object) -> dict[str, Access | None]:
+    """Reads a list of names, which have the agent's own access, or an object of a name and its access each."""
+    if not isinstance(value, dict):
+        return dict.fromkeys(_TABLE_NAMES.validate_python(value))
+    names = _TABLE_NAMES.validate_python(list(value))
+    if len(set(names)) < len(names):
+        raise ValueError("names a table twice")
+    if any(name.startswith(RPC) for name in names):
+        raise ValueError("names a function, whose place is in functions")
+    return dict(zip(names, _ACCESSES.validate_python(list(value.values())), strict=True))
+
+
+def read_column_rules(value: object) -> dict[str, dict[str, ColumnRule]]:
+    """Reads an object of a table and its columns, each with `mask` or `deny`."""
+    if not isinstance(value, dict) or not all(isinstance(columns, dict) for columns in value.values()):
+        raise ValueError('must be an object such as {"public.customers": {"email": "mask"}}')
+    tables = _TABLE_NAMES.validate_python(list(value))
+    if len(set(tables)) < len(tables):
+        raise ValueError("names a table twice")
+    if any(name.startswith(RPC) for name in tables):
+        raise ValueError("names a function, which has no columns")
+    if sum(map(len, value.values())) > MAX_HIDDEN_COLUMNS:
+        raise ValueError(f"names more than {MAX_HIDDEN_COLUMNS} columns")
+    return {
+        name: dict(
+            zip(_COLUMNS.validate_python(list(rules)), _RULES.validate_python(list(rules.values())), strict=True)
+        )
+        for name, rules in zip(tables, value.values(), strict=True)
+        if rules
+    }
 
 
 def check_project_url(url: str) -> str:
@@ -64,6 +110,41 @@ def check_future(moment: datetime) -> datetime:
 Name = Annotated[str, AfterValidator(clean_line), Field(min_length=1, max_length=80)]
 Identifier = Annotated[str, AfterValidator(check_identifier)]
 Table = Annotated[str, AfterValidator(check_table)]
+Function = Annotated[str, AfterValidator(check_function)]
+_TABLE_NAMES = TypeAdapter(Annotated[list[Table], Field(max_length=MAX_TABLES)])
+_ACCESSES = TypeAdapter(list[Access])
+_COLUMNS = TypeAdapter(list[Identifier])
+_RULES = TypeAdapter(list[ColumnRule])
+ColumnRulesByTable = Annotated[
+    dict[str, dict[str, ColumnRule]],
+    PlainValidator(read_column_rules),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": {"type": "string", "enum": [one.value for one in ColumnRule]},
+            },
+            "maxProperties": MAX_TABLES,
+        }
+    ),
+]
+TableAccess = Annotated[
+    dict[str, Access | None],
+    PlainValidator(read_table_access),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "array", "items": {"type": "string"}, "maxItems": MAX_TABLES},
+                {
+                    "type": "object",
+                    "additionalProperties": {"type": "string", "enum": [one.value for one in Access]},
+                    "maxProperties": MAX_TABLES,
+                },
+            ]
+        }
+    ),
+]
 PostgresURL = Annotated[SecretStr, Field(max_length=_MAX_URL)]
 Key = Annotated[SecretStr, Field(max_length=_MAX_URL)]
 ProjectURL = Annotated[str, Field(max_length=_MAX_URL), AfterValidator(check_project_url)]
@@ -101,15 +182,52 @@ class ConnectionChange(RequestBody):
         return any(self.has(field) for field in ("url", "key", "postgres_url", "db_role"))
 
 
-class AgentCreate(RequestBody):
+class AgentSettings(RequestBody):
     name: Name
     access: Access
-    tables: Annotated[list[Table], Field(max_length=MAX_TABLES)] | None = None
     db_role: Identifier | None = None
     claims: Annotated[dict[str, Any], AfterValidator(check_claims)] | None = None
     max_rows_per_write: RowLimit = 1000
     max_writes_per_session: WriteLimit = 500
+    max_rows_per_session: WriteLimit | None = None
+    max_rows_per_hour: WriteLimit | None = None
+    max_read_rows_per_hour: WriteLimit | None = None
+    requests_per_minute: WriteLimit | None = None
     expires_at: Annotated[datetime, AfterValidator(check_future)] | None = None
+
+
+class AgentCreate(AgentSettings):
+    """`tables` are those that it may use, each with the agent's access or one of its own; None is all.
+
+    Functions may be named in a list of tables too, as `rpc/close_order`. With `tables` or `columns`, no functions means
+    none. `columns` are shown as a constant (`mask`), or not at all (`deny`).
+    """
+
+    tables: TableAccess | None = None
+    functions: Annotated[list[Function], Field(max_length=MAX_TABLES)] | None = None
+    columns: ColumnRulesByTable | None = None
+
+    @field_validator("tables")
+    @classmethod
+    def _check_access(cls, tables: dict[str, Access | None] | None, info: ValidationInfo) -> Any:
+        if info.data.get("access") is Access.READ and Access.WRITE in (tables or {}).values():
+            raise ValueError("gives write access to a table, and the agent's own access is read")
+        return tables
+
+    @property
+    def table_access(self) -> dict[str, Access] | None:
+        """As `Agent.table_access`."""
+        if self.tables is None:
+            return None
+        return {name: one or self.access for name, one in self.tables.items() if not name.startswith(RPC)}
+
+    @property
+    def function_names(self) -> list[str] | None:
+        """As `Agent.function_names`."""
+        if self.tables is None:
+            return [] if self.functions is None and self.columns else self.functions
+        listed = [name.removeprefix(RPC) for name in self.tables if name.startswith(RPC)]
+        return list(dict.fromkeys([*listed, *(self.functions or ())]))
 
 
 class ConnectionOut(ResponseBody):
@@ -166,14 +284,22 @@ class HealthOut(ResponseBody):
 
 
 class AgentOut(ResponseBody):
+    """`tables` is a list where all have the agent's own access, else an object of a name and its access each."""
+
     id: UUID
     name: str
     access: Access
-    tables: list[str] | None
+    tables: list[str] | dict[str, Access] | None
+    functions: list[str] | None
+    columns: dict[str, dict[str, ColumnRule]] | None
     db_role: str | None
     claims: dict[str, Any] | None
     max_rows_per_write: int
     max_writes_per_session: int
+    max_rows_per_session: int | None
+    max_rows_per_hour: int | None
+    max_read_rows_per_hour: int | None
+    requests_per_minute: int | None
     expires_at: datetime | None
     token_hint: str
     last_used_at: datetime | None

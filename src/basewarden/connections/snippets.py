@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from urllib.parse import quote
 from uuid import UUID
 
-from basewarden.connections.models import Access, Agent
+from basewarden.connections.models import RPC, Agent
 from basewarden.connections.project_tables import ExampleTable
 
 PLACEHOLDER = "<the agent's token>"
 """Shown in place of a token, because a token is shown only once."""
-_RPC = "rpc/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +37,8 @@ def make_snippets(
     parts = _Parts(
         url=f"{origin}/api/v/{connection_id}",
         token=token,
-        example=example or _make_example(agent.tables),
-        can_write=agent.access == Access.WRITE,
+        example=example or _make_example(agent.example_tables),
+        can_write=agent.writes_tables,
     )
     return [
         Snippet("js", "supabase-js", _make_javascript(parts)),
@@ -51,7 +50,7 @@ def make_snippets(
 
 def _make_example(tables: list[str] | None) -> ExampleTable:
     """Names the first table of an agent's list, or words to replace."""
-    listed = (name.removeprefix("public.") for name in tables or () if not name.startswith(_RPC))
+    listed = (name.removeprefix("public.") for name in tables or () if not name.startswith(RPC))
     return ExampleTable(next(listed, "your_table"), "id", 1, "name", "A new name")
 
 

@@ -47,7 +47,6 @@ from pgrest import (
     DatabaseError,
     PgrestError,
     Response,
-    Schema,
     from_database,
     make_error_response,
 )
@@ -118,18 +117,12 @@ class DataAPI:
         if rest or scope["method"] != "GET":
             raise NotFound
         audience = find_audience(scope["headers"], has_token=caller.is_agent)
-        schema = await _explain(_find_schema(project))
-        if isinstance(schema, RestResult):
-            await self._send_answer(send, schema, audience)
-            return
-        body = msgspec.json.encode(describe_schema(schema, caller.tables))
-        answer = RestResult(Response(200, (("Content-Type", JSON_TYPE),), body))
-        await self._send_answer(send, answer, audience)
+        await self._send_answer(send, await _explain(_describe(project, caller)), audience)
 
     async def _rest(self, scope: Any, receive: Any, send: Any, project: AnyProject, caller: Caller, path: str) -> None:
         method, headers = scope["method"], _read_headers(scope)
         label = _read_label(headers)
-        is_small = method in METHODS_WITH_BODY and caller.can_write and _is_small(headers)
+        is_small = method in METHODS_WITH_BODY and _may_write(caller, path) and _is_small(headers)
         body = await _read_body(receive) if is_small else b""
         call = RestCall(method, path, scope["query_string"], headers, body, label=label)
         audience = find_audience(headers, has_token=caller.is_agent)
@@ -211,11 +204,19 @@ async def _explain(asking: Awaitable[T]) -> T | RestResult:
         return RestResult(make_error_response(error))
 
 
-async def _find_schema(project: AnyProject) -> Schema:
+async def _describe(project: AnyProject, caller: Caller) -> RestResult:
     try:
-        return await project.schema()
+        schema = await project.schema()
+        caller = await project.apply_column_rules(caller, schema)
     except PgrestError as error:
         raise conceal(error, None, b"") from error
+    body = msgspec.json.encode(describe_schema(schema, caller.policy))
+    return RestResult(Response(200, (("Content-Type", JSON_TYPE),), body))
+
+
+def _may_write(caller: Caller, path: str) -> bool:
+    """False where the method is refused whatever the body is, so that it is not worth reading first."""
+    return caller.can_write if path.startswith("/rpc/") else caller.policy.may_change_in_some_schema(path[1:])
 
 
 def _is_small(headers: Sequence[tuple[bytes, bytes]]) -> bool:

@@ -11,27 +11,37 @@ from basewarden.connections import Access, AgentCaller, Agents, ConnectionTarget
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound, Unauthenticated
 from basewarden.journal import Kind, SessionCaller
+from basewarden.policy import Policy, read_name
 from basewarden.settings import Settings
-from pgrest import Session
+from pgrest import ColumnRules, Session
 
 _MOST_KNOWN = 10_000
 
 
 @dataclass(frozen=True)
 class Caller:
-    """`tables` None = every table. The limits are None for people."""
+    """The limits are None for people."""
 
     kind: Kind
     id: UUID
     name: str
     connection: ConnectionTarget
-    can_write: bool
+    policy: Policy
     db_role: str | None
     claims: Mapping[str, Any]
-    tables: frozenset[str] | None = None
     max_rows: int | None = None
     max_writes: int | None = None
+    max_session_rows: int | None = None
+    max_hour_rows: int | None = None
+    max_read_rows: int | None = None
+    """By the hour."""
+    requests_per_minute: int | None = None
+    """Of its own, below the deployment's limit."""
     query_seconds: float | None = None
+
+    @property
+    def can_write(self) -> bool:
+        return self.policy.can_write
 
     @property
     def is_agent(self) -> bool:
@@ -56,7 +66,15 @@ class Caller:
     @cached_property
     def session_caller(self) -> SessionCaller:
         """Whose session of the journal its writes belong to, if it gives the session no name of its own."""
-        return SessionCaller(self.connection.id, self.kind, self.id, self.name, max_writes=self.max_writes)
+        return SessionCaller(
+            self.connection.id,
+            self.kind,
+            self.id,
+            self.name,
+            max_writes=self.max_writes,
+            max_rows=self.max_session_rows,
+            max_rows_per_hour=self.max_hour_rows,
+        )
 
 
 class Callers:
@@ -115,14 +133,35 @@ def make_agent_caller(agent: AgentCaller, target: ConnectionTarget, *, query_sec
         id=agent.id,
         name=agent.name,
         connection=target,
-        can_write=agent.access is Access.WRITE,
+        policy=make_agent_policy(agent),
         db_role=agent.db_role or target.db_role,
         claims=agent.claims or {},
-        tables=agent.tables,
         max_rows=agent.max_rows_per_write,
         max_writes=agent.max_writes_per_session,
+        max_session_rows=agent.max_rows_per_session,
+        max_hour_rows=agent.max_rows_per_hour,
+        max_read_rows=agent.max_read_rows_per_hour,
+        requests_per_minute=agent.requests_per_minute,
         query_seconds=query_seconds,
     )
+
+
+def make_agent_policy(agent: AgentCaller) -> Policy:
+    access = agent.tables
+    return Policy(
+        can_write=agent.access is Access.WRITE,
+        tables=None if access is None else frozenset(map(read_name, access)),
+        read_only_tables=frozenset(read_name(name) for name, one in (access or {}).items() if one is Access.READ),
+        functions=None if agent.functions is None else frozenset(map(read_name, agent.functions)),
+        needs_filter=True,
+        columns={read_name(name): _read_rules(rules) for name, rules in (agent.columns or {}).items()},
+    )
+
+
+def _read_rules(rules: Mapping[str, str]) -> ColumnRules:
+    """What is not known to be a mask is denied."""
+    masked = frozenset(column for column, rule in rules.items() if rule == "mask")
+    return ColumnRules(frozenset(rules) - masked, masked)
 
 
 def make_member_caller(
@@ -133,7 +172,7 @@ def make_member_caller(
         id=person_id,
         name=name,
         connection=target,
-        can_write=role.includes(Role.EDITOR),
+        policy=Policy(can_write=role.includes(Role.EDITOR)),
         db_role=target.db_role,
         claims={},
         query_seconds=query_seconds,

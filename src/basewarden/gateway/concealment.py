@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote_plus
 
-from basewarden.gateway.errors import CaptureNotVisible, NotCaptured, TableDenied
+from basewarden.gateway.errors import CaptureNotVisible, NotCaptured
+from basewarden.policy import ColumnDenied, table_denied
 from pgrest import (
     DatabaseError,
     DatabaseErrorFields,
@@ -51,8 +52,12 @@ def conceal(error: Exception, narrowed: NarrowedSchema | None, sent: bytes) -> E
         return PgrestError(error.status, error.code, error.message, headers=error.headers)
     if narrowed is None:
         return error
+    if isinstance(error, PgrestError) and error.code == ColumnDenied.code:
+        return ColumnDenied(details=error.details)
     if isinstance(error, DatabaseError):
         translated = from_database(error)
+        if narrowed.rules:  # a row's values are in the details
+            translated = PgrestError(translated.status, translated.code, translated.message, headers=translated.headers)
         return translated if _may_show(translated, error.fields, narrowed, sent) else _neutralize(translated)
     if isinstance(error, PgrestError):
         return _conceal_refusal(error, narrowed, sent)
@@ -61,7 +66,7 @@ def conceal(error: Exception, narrowed: NarrowedSchema | None, sent: bytes) -> E
 
 def _conceal_refusal(error: PgrestError, narrowed: NarrowedSchema, sent: bytes) -> Exception:
     if error.about is not None and error.about not in narrowed.visible:
-        return TableDenied(details={"denied": [".".join(error.about)]})
+        return table_denied(error.about)
     if error.code.startswith(_NOT_FOUND):
         echoed = None if error.code == _NO_RELATIONSHIP else error.details  # else of words that were sent
         if _mentions_hidden((error.hint, echoed), narrowed) or _suggests_hidden_function(error, narrowed):

@@ -11,13 +11,16 @@ from pydantic.json_schema import models_json_schema
 from basewarden.errors import AppError, TooMany
 from basewarden.gateway import errors
 from basewarden.journal import JournalUnavailable, SessionFrozen
+from basewarden.policy import BudgetExceeded, ColumnDenied, FilterRequired, ReadOnly, RowLimit, TableDenied
 from basewarden.web import CallerKind, ErrorBody, ResponseBody, declare
 
 DATA_ERRORS: Final[tuple[type[AppError], ...]] = (
-    errors.ReadOnly,
-    errors.TableDenied,
-    errors.FilterRequired,
-    errors.RowLimit,
+    ReadOnly,
+    TableDenied,
+    ColumnDenied,
+    BudgetExceeded,
+    FilterRequired,
+    RowLimit,
     errors.NotCaptured,
     errors.CaptureNotVisible,
     errors.BodiesHeld,
@@ -34,6 +37,7 @@ DATA_ERRORS: Final[tuple[type[AppError], ...]] = (
     errors.NeedsPostgres,
     errors.SchemaNotExposed,
     errors.RoleUnsupported,
+    errors.ColumnRulesUnsupported,
     SessionFrozen,
     JournalUnavailable,
     TooMany,

@@ -3,39 +3,6 @@
 from basewarden.errors import AppError, Conflict, Forbidden, Unavailable
 
 
-class ReadOnly(Forbidden):
-    code = "read_only"
-    message = "This access is read-only."
-
-
-class TableDenied(Forbidden):
-    code = "table_denied"
-    message = "This token has no access to that table."
-
-
-class FilterRequired(AppError):
-    status = 400
-    code = "filter_required"
-    message = "An agent's update or delete needs a filter."
-
-
-class RowLimit(Forbidden):
-    code = "row_limit"
-    message = "This write would change more rows than the token allows. Nothing was changed."
-
-
-def cascade_denied() -> TableDenied:
-    """Without a name: a token is not shown what it may not touch."""
-    return TableDenied(
-        "A foreign key would change rows of a table that this token may not change. Nothing was changed.",
-        hint="Ask the owner to add that table to the token, or change those rows first.",
-    )
-
-
-def row_limit(limit: int) -> RowLimit:
-    return RowLimit(details={"limit": limit}, hint="Narrow the filter, or ask the owner for a higher limit.")
-
-
 class NotCaptured(Forbidden):
     code = "capture_unsupported"
     message = "This kind of write cannot be recorded, so it was refused."
@@ -140,6 +107,11 @@ class NeedsPostgres(Conflict):
 class SchemaNotExposed(Forbidden):
     code = "schema_untold"
     message = "This connection's key may not list the project's tables."
+
+
+class ColumnRulesUnsupported(Forbidden):
+    code = "column_rules_unsupported"
+    message = "This token has rules about columns, which cannot be kept through a project's API."
 
 
 class RoleUnsupported(Forbidden):

@@ -33,6 +33,8 @@ class RateLimits:
     async def check(self, caller: Caller) -> None:
         if not caller.is_agent:
             return
+        if caller.requests_per_minute is not None:
+            await self._count(RateLimitItemPerMinute(caller.requests_per_minute), caller.key)
         lease = self._leases.get(caller.key)
         if lease is not None and lease[0] and time.monotonic() < lease[1]:
             lease[0] -= 1
@@ -44,8 +46,13 @@ class RateLimits:
             if len(self._leases) >= _MOST_LEASES:
                 self._leases.clear()
             self._leases[key] = [self._at_once - 1, time.monotonic() + _LEASE_SECONDS]
-        elif not await self._limiter.hit(self._agent_limit, key):
-            window = await self._limiter.get_window_stats(self._agent_limit, key)
+        else:
+            await self._count(self._agent_limit, key)
+
+    async def _count(self, limit: RateLimitItemPerMinute, key: str) -> None:
+        """One by one. Each limit has a count of its own."""
+        if not await self._limiter.hit(limit, key):
+            window = await self._limiter.get_window_stats(limit, key)
             raise TooMany.retry_after(window.reset_time - time.time())
 
 

@@ -2,16 +2,16 @@
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
 from basewarden.connections import ExampleTable
 from basewarden.errors import AppError
 from basewarden.gateway.api.project import ApiProject
-from basewarden.gateway.policy import format_table
 from basewarden.gateway.projects import Projects
-from pgrest import Column, DatabaseError, PgrestError, Schema, Table
+from basewarden.policy import format_table, read_name
+from pgrest import Column, DatabaseError, PgrestError, Schema, Table, hide_columns
 
 SECONDS: Final = 3.0
 """A page does not wait longer for a project that does not answer."""
@@ -28,15 +28,30 @@ async def list_table_names(projects: Projects, connection_id: UUID) -> Sequence[
     return [format_table((exposed, name)) for exposed, names in schema.table_names.items() for name in sorted(names)]
 
 
-async def find_example(projects: Projects, connection_id: UUID, allowed: Sequence[str] | None) -> ExampleTable | None:
-    """Finds the first table that an agent may use, that has a plain key, and a column to change."""
+async def list_column_names(projects: Projects, connection_id: UUID, table: str) -> Sequence[str] | None:
+    """None for a table that there is not, too."""
+    schema = await _find_schema(projects, connection_id)
+    found = schema.tables.get(read_name(table)) if schema is not None else None
+    return None if found is None else list(found.columns)
+
+
+async def find_example(
+    projects: Projects,
+    connection_id: UUID,
+    allowed: Sequence[str] | None,
+    hidden: Mapping[str, Collection[str]],
+) -> ExampleTable | None:
+    """Finds the first table that an agent may use, that has a plain key, and a column to change.
+
+    `hidden` are the columns by table that the agent may not see.
+    """
     schema = await _find_schema(projects, connection_id)
     if schema is None:
         return None
     exposed = schema.exposed[0]  # the schema that a client reaches without naming one
     tables = [schema.tables[exposed, name] for name in sorted(schema.table_names[exposed])]
     usable = (table for table in tables if allowed is None or format_table(table.qualified) in allowed)
-    return next((example for table in usable if (example := _make_example(table)) is not None), None)
+    return next((example for table in usable if (example := _make_example(table, hidden)) is not None), None)
 
 
 async def _find_schema(projects: Projects, connection_id: UUID) -> Schema | None:
@@ -48,7 +63,8 @@ async def _find_schema(projects: Projects, connection_id: UUID) -> Schema | None
         return None
 
 
-def _make_example(table: Table) -> ExampleTable | None:
+def _make_example(table: Table, hidden: Mapping[str, Collection[str]]) -> ExampleTable | None:
+    table = hide_columns(table, frozenset(hidden.get(format_table(table.qualified), ())))
     if not table.updatable or len(table.key) != 1 or not _PLAIN_NAME.fullmatch(table.name):
         return None
     key = table.columns[table.key[0]]

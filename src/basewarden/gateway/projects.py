@@ -1,7 +1,7 @@
 """The open projects: each with its pool of connections and its schema snapshot."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -14,11 +14,12 @@ from basewarden.gateway.api.access import ApiAccess
 from basewarden.gateway.api.project import ApiProject
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.errors import NeedsPostgres
-from basewarden.gateway.policy import list_unknown
 from basewarden.gateway.recording.sqlstates import INVALID_PARAMETER_VALUE
 from basewarden.gateway.sharing import POOL_SIZE, SNAPSHOT, STATUS_QUERY, PoolSharing
-from basewarden.gateway.visibility import NarrowedSchemas
+from basewarden.gateway.visibility import NarrowedSchemas, RuledCallers
+from basewarden.policy import find_unknown_columns, find_unknown_names
 from pgrest import (
+    ColumnFacts,
     DatabaseError,
     DbConnection,
     Lease,
@@ -31,6 +32,7 @@ from pgrest import (
     SchemaCache,
     Statement,
     Terms,
+    load_column_facts,
     parse_address,
 )
 
@@ -60,6 +62,7 @@ class Project:
         )
         self.templates = PlanTemplates()
         self.narrowed = NarrowedSchemas()
+        self._ruled = RuledCallers(self._load_facts)
         self._cache = SchemaCache(
             self.pool,
             self.config.schemas,
@@ -88,6 +91,14 @@ class Project:
     async def is_schema_changed(self, seen: Schema, error: PgrestError | DatabaseError) -> bool:
         """Whether `error` came of a stale snapshot; then `schema` has a fresh one."""
         return await self._cache.is_changed(seen, error)
+
+    async def apply_column_rules(self, caller: Caller, schema: Schema) -> Caller:
+        """The caller with its policy as it is on this snapshot. Raises DatabaseError where the database is asked."""
+        return caller if not caller.policy.columns else await self._ruled.find(caller, schema)
+
+    async def _load_facts(self) -> ColumnFacts:
+        async with self.pool.acquire(SNAPSHOT) as connection:
+            return await load_column_facts(connection)
 
     async def close(self) -> None:
         await self._cache.close()
@@ -148,10 +159,23 @@ class Projects:
         project = await self.get(connection_id)
         try:
             schema: Schema | None = await _ask_schema(project)
-            unknown = list_unknown(schema, names)
+            unknown = find_unknown_names(schema, names)
             if unknown:  # it may just have been made
                 schema = await _ask_again(project, schema)
-                unknown = list_unknown(schema, names)
+                unknown = find_unknown_names(schema, names)
+        except (PgrestError, DatabaseError) as error:
+            raise TablesUnchecked from error
+        return unknown
+
+    async def find_unknown_columns(self, connection_id: UUID, columns: Mapping[str, Iterable[str]]) -> Sequence[str]:
+        """As `find_unknown`, of columns by table."""
+        project = await self.get(connection_id)
+        try:
+            schema: Schema | None = await _ask_schema(project)
+            unknown = find_unknown_columns(schema, columns)
+            if unknown:
+                schema = await _ask_again(project, schema)
+                unknown = find_unknown_columns(schema, columns)
         except (PgrestError, DatabaseError) as error:
             raise TablesUnchecked from error
         return unknown

@@ -14,9 +14,11 @@ POLICY_CODES: Final = frozenset(
     {
         "read_only",
         "table_denied",
+        "column_denied",
         "filter_required",
         "row_limit",
         "session_frozen",
+        "budget_exceeded",
         "capture_unsupported",
         "capture_blind",
     }

@@ -13,10 +13,11 @@ from basewarden.gateway.backends import Backends
 from basewarden.gateway.caller import Callers
 from basewarden.gateway.direct.backend import DirectBackend
 from basewarden.gateway.limits import RateLimits
-from basewarden.gateway.project_tables import find_example, list_table_names
+from basewarden.gateway.project_tables import find_example, list_column_names, list_table_names
 from basewarden.gateway.projects import Projects
 from basewarden.gateway.sharing import PoolSharing
 from basewarden.journal import Reconciler, Recorder, RefusalLog
+from basewarden.policy import ReadCounter
 from basewarden.settings import Settings
 from basewarden.web import Registry
 
@@ -25,11 +26,16 @@ def wire(registry: Registry) -> None:
     settings, database, listener = registry.get(Settings), registry.get(Database), registry.get(Listener)
     targets, recorder = registry.get(ConnectionTargets), registry.get(Recorder)
     projects = registry.add(Projects(targets, listener, settings.origin, PoolSharing.of(settings)))
-    agents = registry.add(Agents(database, listener, registry.get(Connections), projects.find_unknown))
-    registry.add(ProjectTables(partial(list_table_names, projects), partial(find_example, projects)))
+    agents = registry.add(
+        Agents(database, listener, registry.get(Connections), projects.find_unknown, projects.find_unknown_columns)
+    )
+    names, columns = partial(list_table_names, projects), partial(list_column_names, projects)
+    registry.add(ProjectTables(names, columns, partial(find_example, projects)))
     registry.add(Callers(agents, registry.get(SignInSessions), targets, settings))
     registry.add(RateLimits(settings))
-    registry.add(Backends(DirectBackend(recorder), ApiBackend(recorder)))
+    registry.add(
+        Backends(DirectBackend(recorder, registry.get(ReadCounter)), ApiBackend(recorder, registry.get(ReadCounter)))
+    )
     registry.add(Reconciler(database, projects.query_transaction_status))
 
 

@@ -4,7 +4,7 @@ from basewarden.errors import AppError
 class SessionFrozen(AppError):
     status = 423
     code = "session_frozen"
-    message = "This session has used all the writes that its token allows."
+    message = "This session has used up the writes or rows that its token allows."
 
 
 class JournalUnavailable(AppError):

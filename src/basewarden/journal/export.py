@@ -131,6 +131,8 @@ JOURNAL_PARTS = (
             "caller_key": _YOU,
             "position": "a counter",
             "budget_from": "a counter",
+            "row_count": "a counter",
+            "rows_from": "a counter",
             "state_xact": _OF_STREAMS,
         },
     ),

@@ -36,7 +36,7 @@ async def release_session(db: WriteSession, listener: Listener, connection_id: U
     session = await _lock(db, connection_id, session_id)
     if session.frozen_at is not None:
         session.frozen_at = session.frozen_reason = None
-        session.budget_from = session.write_count
+        session.budget_from, session.rows_from = session.write_count, session.row_count
         await listener.announce(db, LIVE_TOPIC, str(connection_id))
 
 

@@ -75,6 +75,8 @@ class JournalSession(Base):
     frozen_reason: Mapped[str | None] = mapped_column(Text)  # budget, member
     budget_from: Mapped[int] = mapped_column(BigInteger, server_default="0")  # write_count when it was last released
     state_xact: Mapped[int | None] = mapped_column(BigInteger)  # our transaction that changed its state
+    row_count: Mapped[int] = mapped_column(BigInteger, server_default="0")  # cascaded and uncaptured ones, too
+    rows_from: Mapped[int] = mapped_column(BigInteger, server_default="0")  # row_count when it was last released
 
 
 class JournalWrite(Base):

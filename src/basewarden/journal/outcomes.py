@@ -10,6 +10,7 @@ import structlog
 from basewarden.journal import statements
 from basewarden.journal.notices import ChangeNotices
 from basewarden.journal.values import IntentOutcome
+from basewarden.policy import settle_use
 from pgrest import DatabaseError, DbConnection, Statement
 
 MAX_TRIES = 20
@@ -84,7 +85,12 @@ class OutcomeQueue:
 async def _store(connection: DbConnection, outcomes: Sequence[IntentOutcome]) -> None:
     await connection.run([Statement("BEGIN")])
     placed = [(outcome, await _reserve_extra_positions(connection, outcome)) for outcome in outcomes]
-    await connection.run([*statements.store_outcomes(placed), Statement("COMMIT")])
+    settled = [
+        settle_use(outcome.recorded.counted, outcome.rows)
+        for outcome in outcomes
+        if outcome.recorded.counted is not None and outcome.rows is not None
+    ]
+    await connection.run([*statements.store_outcomes(placed), *settled, Statement("COMMIT")])
 
 
 async def _reserve_extra_positions(connection: DbConnection, outcome: IntentOutcome) -> int:

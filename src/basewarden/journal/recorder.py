@@ -7,7 +7,7 @@ grow with the load and a single write is stored at once.
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from basewarden.journal.notices import ChangeNotices
 from basewarden.journal.outcomes import REJECTED_ERRORS, OutcomeQueue
 from basewarden.journal.statements import Counters, StoredWrite
 from basewarden.journal.values import IntentOutcome, Recorded, SessionCaller, State, WriteEntry
+from basewarden.policy import CountedRows, HourOfUse, Refused, add_use, lock_use, make_hours, read_use
 from pgrest import DatabaseError, DbConnection, Statement
 
 BURST_SECONDS = 300.0
@@ -54,7 +55,12 @@ class PendingEntry:
     def resolve(self, stored: StoredWrite) -> None:
         if not self.answer.done():
             place = (stored.first_position, self.entry.positions)
-            self.answer.set_result(Recorded(stored.session_id, self.write_id, *place))
+            self.answer.set_result(Recorded(stored.session_id, self.write_id, *place, counted=self._count()))
+
+    def _count(self) -> CountedRows | None:
+        caller = self.entry.caller
+        is_settled_later = self.entry.xid is None and caller.max_rows_per_hour is not None
+        return CountedRows(caller.caller_id, self.entry.rows) if is_settled_later else None
 
 
 class Recorder:
@@ -209,11 +215,14 @@ class Recorder:
         marking = [statements.mark_writes(marks)] if marks else []
         _, *marked, rows = await connection.run([Statement("BEGIN"), *marking, statements.lock_sessions(session_ids)])
         counters = statements.read_counters(rows)
-        writes, retried, frozen = self._assign_positions(batch, session_ids, counters)
+        hours = await _lock_hours(connection, [pending.entry for pending in batch])
+        writes, retried, refused = self._assign_positions(batch, session_ids, counters, hours)
+        used = {agent: hour.added for agent, hour in hours.items() if hour.added}
         await connection.run(
             [
                 *await _make_statements(writes, list(counters.values())),
                 *statements.freeze_sessions(counters.values()),
+                *([add_use(used)] if used else []),
                 Statement("COMMIT"),
             ]
         )
@@ -221,20 +230,25 @@ class Recorder:
             self._notices.add(statements.read_connection_ids(rows_marked))
         for pending, write in writes:
             pending.resolve(write)
-        for pending, error in frozen:
+        for pending, error in refused:
             pending.fail(error)
         self._queue = [*retried, *self._queue]
 
     def _assign_positions(
-        self, batch: Sequence[PendingEntry], session_ids: Sequence[UUID], counters: dict[UUID, Counters]
-    ) -> tuple[list[tuple[PendingEntry, StoredWrite]], list[PendingEntry], list[tuple[PendingEntry, SessionFrozen]]]:
+        self,
+        batch: Sequence[PendingEntry],
+        session_ids: Sequence[UUID],
+        counters: dict[UUID, Counters],
+        hours: Mapping[UUID, HourOfUse],
+    ) -> tuple[list[tuple[PendingEntry, StoredWrite]], list[PendingEntry], list[tuple[PendingEntry, AppError]]]:
         """Assigns each write its positions in its session; the sessions' rows are locked.
 
-        A write over the budget is refused and freezes its session; the freeze is stored.
+        A write over its session's budget is refused and freezes the session; the freeze is stored. One over the budget
+        of the hour is refused.
         """
         placed: list[tuple[PendingEntry, StoredWrite]] = []
         retried: list[PendingEntry] = []
-        frozen: list[tuple[PendingEntry, SessionFrozen]] = []
+        refused: list[tuple[PendingEntry, AppError]] = []
         for pending, session_id in zip(batch, session_ids, strict=True):
             entry, session = pending.entry, counters.get(session_id)
             if session is None and entry.session_id is not None:
@@ -242,12 +256,14 @@ class Recorder:
             elif session is None or (entry.session_id is None and not session.is_open):
                 self._sessions.pop(entry.caller.key, None)  # undone in the meantime: retry in a new session
                 retried.append(pending)
-            elif entry.session_id is None and _freeze_if_used_up(session, entry.caller):
-                frozen.append((pending, _make_frozen(session, entry.caller)))
+            elif entry.session_id is None and _freeze_if_used_up(session, entry):
+                refused.append((pending, _make_frozen(session, entry.caller)))
+            elif (over := _find_excess(hours, entry)) is not None:
+                refused.append((pending, over))
             else:
                 placed.append((pending, StoredWrite(pending.write_id, session_id, session.position, entry)))
-                session.add_write(entry.positions)
-        return placed, retried, frozen
+                session.add_write(entry)
+        return placed, retried, refused
 
     async def _resolve_session(self, connection: DbConnection, entry: WriteEntry) -> UUID:
         if entry.session_id is not None:
@@ -309,12 +325,40 @@ async def _roll_back(connection: DbConnection) -> None:
         await connection.run([Statement("ROLLBACK")])
 
 
-def _freeze_if_used_up(session: Counters, caller: SessionCaller) -> bool:
+async def _lock_hours(connection: DbConnection, entries: Iterable[WriteEntry]) -> dict[UUID, HourOfUse]:
+    """What agents with a limit by the hour have used, locked until the end of the transaction."""
+    agents = {entry.caller.caller_id for entry in entries if entry.caller.max_rows_per_hour is not None}
+    if not agents:
+        return {}
+    *_, rows = await connection.run([*lock_use(agents), read_use(agents)])
+    return make_hours(rows)
+
+
+def _find_excess(hours: Mapping[UUID, HourOfUse], entry: WriteEntry) -> AppError | None:
+    """Counts the rows of a write for the hour, unless they are too many."""
+    limit = entry.caller.max_rows_per_hour
+    if limit is None:
+        return None
+    hour = hours[entry.caller.caller_id]
+    decision = hour.decide(limit, entry.rows)
+    if isinstance(decision, Refused):
+        return decision.error
+    hour.add(entry.rows)
+    return None
+
+
+def _freeze_if_used_up(session: Counters, entry: WriteEntry) -> bool:
     """Freezes a session whose budget is used up; True when it is frozen, now or before."""
-    used = session.write_count - session.budget_from
-    if session.frozen_reason is None and caller.max_writes is not None and used >= caller.max_writes:
+    if session.frozen_reason is None and _is_used_up(session, entry):
         session.freeze()
     return session.frozen_reason is not None
+
+
+def _is_used_up(session: Counters, entry: WriteEntry) -> bool:
+    caller = entry.caller
+    if caller.max_writes is not None and session.write_count - session.budget_from >= caller.max_writes:
+        return True
+    return caller.max_rows is not None and session.rows - session.rows_from + entry.rows > caller.max_rows
 
 
 def _make_frozen(session: Counters, caller: SessionCaller) -> SessionFrozen:

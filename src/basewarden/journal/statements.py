@@ -34,14 +34,17 @@ class Counters:
     budget_from: int = 0
     frozen_reason: str | None = None
     freezes: bool = False
+    rows: int = 0
+    rows_from: int = 0
 
     def freeze(self) -> None:
         self.frozen_reason = "budget"
         self.freezes = True
 
-    def add_write(self, mutations: int) -> None:
-        self.position += mutations
+    def add_write(self, entry: WriteEntry) -> None:
+        self.position += entry.positions
         self.write_count += 1
+        self.rows += entry.rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,8 @@ def lock_sessions(session_ids: Iterable[UUID]) -> Statement:
     """Locks in the order of ids, so that two processes never deadlock."""
     return Statement(
         "SELECT id, position, write_count, status = 'open', budget_from, "
-        "CASE WHEN frozen_at IS NOT NULL THEN coalesce(frozen_reason, 'member') END FROM journal_sessions "
+        "CASE WHEN frozen_at IS NOT NULL THEN coalesce(frozen_reason, 'member') END, row_count, rows_from "
+        "FROM journal_sessions "
         "WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE",
         (_array(sorted(map(str, set(session_ids)))),),
     )
@@ -113,10 +117,16 @@ def lock_sessions(session_ids: Iterable[UUID]) -> Statement:
 
 def read_counters(rows: Rows) -> dict[UUID, Counters]:
     counters = {}
-    for session_id, position, write_count, is_open, budget_from, frozen in rows.rows:
+    for session_id, position, write_count, is_open, budget_from, frozen, row_count, rows_from in rows.rows:
         found = UUID((session_id or b"").decode())
         numbers = (int(position or 0), int(write_count or 0), is_open == b"t", int(budget_from or 0))
-        counters[found] = Counters(found, *numbers, frozen_reason=None if frozen is None else frozen.decode())
+        counters[found] = Counters(
+            found,
+            *numbers,
+            frozen_reason=None if frozen is None else frozen.decode(),
+            rows=int(row_count or 0),
+            rows_from=int(rows_from or 0),
+        )
     return counters
 
 
@@ -171,14 +181,16 @@ def _update_counters(counters: Iterable[Counters]) -> Statement:
     rows = list(counters)
     return Statement(
         """
-        UPDATE journal_sessions SET position = c.position, write_count = c.write_count, last_seen_at = now()
-        FROM unnest($1::uuid[], $2::int8[], $3::int8[]) AS c(id, position, write_count)
+        UPDATE journal_sessions
+        SET position = c.position, write_count = c.write_count, row_count = c.row_count, last_seen_at = now()
+        FROM unnest($1::uuid[], $2::int8[], $3::int8[], $4::int8[]) AS c(id, position, write_count, row_count)
         WHERE journal_sessions.id = c.id
         """,
         (
             _array(str(row.session_id) for row in rows),
             _array(str(row.position) for row in rows),
             _array(str(row.write_count) for row in rows),
+            _array(str(row.rows) for row in rows),
         ),
     )
 

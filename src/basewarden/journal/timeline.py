@@ -36,6 +36,8 @@ _REFUSED_VERBS = {"POST": "add to", "PUT": "add to", "PATCH": "change", "DELETE"
 REFUSAL_WORDS = {
     "read_only": "the token is read-only",
     "table_denied": "the table is not on the token's list",
+    "column_denied": "the token may not use that column in this way",
+    "budget_exceeded": "its rows of this hour are used up",
     "filter_required": "an update or delete needs a filter",
     "row_limit": "the write would change too many rows",
     "session_frozen": "the session is frozen",

@@ -9,6 +9,8 @@ from uuid import UUID
 
 import msgspec
 
+from basewarden.policy import CountedRows
+
 Verb = Literal["insert", "update", "delete"]
 Kind = Literal["agent", "member", "undo"]
 Capture = Literal["statement", "representation"]
@@ -74,7 +76,8 @@ class UncapturedChanges(msgspec.Struct, frozen=True, omit_defaults=True):
 class SessionCaller:
     """The caller that a session belongs to; `label` is the client's own name for the session, if any.
 
-    All writes of a session have the same capture.
+    `max_writes` and `max_rows` are limits of one session, `max_rows_per_hour` of all its sessions together. All writes
+    of a session have the same capture.
     """
 
     connection_id: UUID
@@ -83,6 +86,8 @@ class SessionCaller:
     caller_name: str
     label: str | None = None
     max_writes: int | None = None
+    max_rows: int | None = None
+    max_rows_per_hour: int | None = None
     capture: Capture = "statement"
 
     @cached_property
@@ -121,6 +126,11 @@ class WriteEntry:
         return max(len(self.changes), self.reserve)
 
     @property
+    def rows(self) -> int:
+        """The rows that count against budgets: those of cascades, and those that triggers and functions changed."""
+        return self.positions + count_uncaptured(self.uncaptured)
+
+    @property
     def tables(self) -> list[str]:
         named = [f"{self.schema}.{self.table}"] if self.verb not in ("call", "undo") else []
         return list(dict.fromkeys([*named, *list_tables(self.changes)]))
@@ -142,6 +152,8 @@ class Recorded:
     write_id: UUID
     first_position: int = 0
     positions: int = 0
+    counted: CountedRows | None = None
+    """What an intent's rows were counted as, where a limit by the hour holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +165,17 @@ class IntentOutcome:
     state: State
     changes: tuple[RowChange, ...] | None = None
     uncaptured: tuple[UncapturedChanges, ...] = ()
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows count against budgets; None where that is not known."""
+        if self.state == "unknown" or (self.state == "committed" and self.changes is None):
+            return None
+        return len(self.changes or ()) + count_uncaptured(self.uncaptured)
+
+
+def count_uncaptured(changes: Iterable[UncapturedChanges]) -> int:
+    return sum(one.inserted + one.updated + one.deleted for one in changes)
 
 
 def list_tables(changes: Iterable[RowChange]) -> list[str]:

@@ -65,7 +65,7 @@ async def parse_form(request: Request, model: type[M], *, lists: Collection[str]
     """
     async with request.form(max_files=0, max_fields=MOST_FIELDS) as data:
         typed = {name: value for name, value in data.items() if isinstance(value, str)}
-        many = {name: [value for value in data.getlist(name) if isinstance(value, str)] for name in lists}
+        many = {name: [one for one in data.getlist(name) if isinstance(one, str) and one] for name in lists}
     given: dict[str, Any] = {name: value for name, value in typed.items() if value != ""}
     for name, values in many.items():
         if values:

@@ -110,7 +110,7 @@ class _Writer:
         for local in self._schema.table_names.get(self._namespace, ()):
             name = (self._namespace, local)
             if (seen is None or local in seen) and self._reach.has_table(name):
-                yield self._schema.tables[name]
+                yield self._reach.trim(self._schema.tables[name])
 
     def _functions(self) -> Iterator[tuple[Function, Sequence[str]]]:
         """Each with the types of its parameters."""

@@ -114,7 +114,7 @@ def describe_methods(table: Table, reach: Reach) -> Described:
     found = {"200": {"description": "OK", "schema": rows}, "206": {"description": "Partial Content"}}
     changed = {"204": {"description": "No Content"}}
     methods = {"get": {**shared, "parameters": [*filters, *_READING], "responses": found}}
-    if table.kind not in reach.written:
+    if not reach.may_write(table):
         return methods
     if table.insertable:
         created = {"201": {"description": "Created"}}

@@ -24,6 +24,13 @@ from pgrest.query.grammar.nodes import (
     SelectRelation,
     TextSearch,
 )
+from pgrest.query.hiding import (
+    SYSTEM_COLUMNS,
+    find_shown_relationship,
+    is_hidden,
+    make_tie_breakers,
+    mask_output,
+)
 from pgrest.query.ranges import ALL_ROWS, Range
 from pgrest.query.request import Request
 from pgrest.query.tree import (
@@ -39,10 +46,8 @@ from pgrest.query.tree import (
     Test,
     TreeCondition,
 )
-from pgrest.schema.model import ComputedColumn, OwnOperators, Relationship, Schema, Table
-from pgrest.schema.relations import find_relationship
+from pgrest.schema.model import ColumnRules, ComputedColumn, OwnOperators, Relationship, Schema, Table
 
-_SYSTEM_COLUMNS = frozenset({"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"})
 SOURCE: Name = ("", "pgrst_source")
 """The CTE that holds the rows of a write or a call, from which the answer is then selected."""
 
@@ -54,7 +59,7 @@ def build_tree(schema: Schema, request: Request, config: RestConfig, root: Name,
     """`from_source`: the root's rows come from a write or a call instead of from the table itself."""
     is_write = from_source and request.resource.kind == "table"
     draft = _draft_tree(request, max_rows=None if is_write else config.max_rows, is_write=is_write)
-    grower = _TreeBuilder(schema, request.schema, config)
+    grower = _TreeBuilder(schema, request.schema, config, is_call=request.resource.kind == "function")
     return grower.grow_root(draft, root, from_source=from_source)
 
 
@@ -139,6 +144,14 @@ class _Place(NamedTuple):
     alias: str
     is_source: bool = False
     """Whether its rows come out of SOURCE, which has evaluated computed columns already."""
+    rules: ColumnRules | None = None
+
+    @property
+    def shown_columns(self) -> Collection[str]:
+        """Those of the table that `*` means."""
+        if self.table is None or self.rules is None:
+            return () if self.table is None else self.table.columns
+        return [name for name in self.table.columns if name not in self.rules.denied]
 
 
 class _HoistedFields(NamedTuple):
@@ -158,11 +171,15 @@ class _TreeBuilder:
     schema: Schema
     namespace: str
     config: RestConfig
+    is_call: bool = False
 
     def grow_root(self, draft: _NodeDraft, root: Name, *, from_source: bool) -> ReadNode:
         table = self.schema.tables.get(root)
         asks_aggregates = self._read_counts(draft, table)
-        place = _Place(root[1], table, 0, _has_aggregate(draft), root[1], is_source=from_source)
+        rules = self.schema.find_column_rules(root)
+        place = _Place(root[1], table, 0, _has_aggregate(draft), root[1], is_source=from_source, rules=rules)
+        if rules is not None and not draft.fields and not draft.children:
+            draft.fields = [SelectField(Field("*"))]
         node = ReadNode(
             source=SOURCE if from_source else root,
             alias=root[1],
@@ -172,14 +189,15 @@ class _TreeBuilder:
         return self._finish(draft, node, place, asks_aggregates=asks_aggregates).node
 
     def _grow_child(self, draft: _NodeDraft, item: SelectRelation, parent: _Place) -> _Grown:
-        relationship = find_relationship(self.schema, self.namespace, parent.name, item.name, item.hint)
+        relationship = find_shown_relationship(self.schema, self.namespace, parent.name, item)
         depth = parent.depth + 1
         table = self.schema.tables.get(relationship.target)
         asks_aggregates = self._read_counts(draft, table)
         spread = None if not item.is_spread else "one" if relationship.is_to_one else "many"
         sums_up = parent.sums_up or _has_aggregate(draft) or spread == "many"
         middle = relationship.junction
-        place = _Place(relationship.target[1], table, depth, sums_up, f"{relationship.target[1]}_{depth}")
+        alias, rules = f"{relationship.target[1]}_{depth}", self.schema.find_column_rules(relationship.target)
+        place = _Place(relationship.target[1], table, depth, sums_up, alias, rules=rules)
         node = ReadNode(
             source=relationship.target,
             alias=place.alias,
@@ -213,6 +231,8 @@ class _TreeBuilder:
         grown = [self._grow_child(child, child.item, place) for child in draft.children if child.item]
         children = {child.node.name: child.node for child in reversed(grown)}
         order = tuple(self._order(term, place, children) for term in draft.order)
+        if not _has_aggregate(draft) and not any(child.hoisted for child in grown):
+            order += self._break_ties(order, node, place)
         node = replace(
             node,
             conditions=tuple(self.condition(one, place, children) for one in draft.conditions),
@@ -223,6 +243,18 @@ class _TreeBuilder:
         if asks_aggregates and not self.config.aggregates_enabled:
             raise errors.aggregates_off()
         return _order_spread(_hoist(node, grown))
+
+    def _break_ties(self, order: Sequence[OrderBy], node: ReadNode, place: _Place) -> tuple[OrderBy, ...]:
+        """Where columns are hidden, rows come in the order of their key, whatever values the planner reckons with.
+
+        An index on a hidden column would order rows by it. A function's own order is its author's.
+        """
+        table = place.table
+        if table is None or not self.schema.has_column_rules:
+            return ()
+        is_ruled = any(is_hidden(place.rules, name) for name in table.primary_key)
+        is_ordered = node.is_to_one or (self.is_call and place.is_source)
+        return () if is_ruled or is_ordered else make_tie_breakers(table, order)
 
     # Columns --------------------------------------------------------------------------------------------
 
@@ -243,19 +275,23 @@ class _TreeBuilder:
 
     def _outputs(self, draft: _NodeDraft, place: _Place, *, is_spread: bool) -> tuple[Output, ...]:
         table = place.table
-        spells_out = place.sums_up or self._has_representations(table)
+        spells_out = place.sums_up or place.rules is not None or self._has_representations(table)
         outputs: list[Output] = []
         for one in draft.fields:
             if one.field.name != "*" or not spells_out or table is None:
                 outputs.append(self._output(one, place, is_spread=is_spread))
             elif one.aggregate is None:
-                outputs.extend(self._output(SelectField(Field(name)), place, is_spread=False) for name in table.columns)
+                outputs.extend(
+                    self._output(SelectField(Field(name)), place, is_spread=False) for name in place.shown_columns
+                )
             else:
                 whole_row = ColumnRef("*", is_whole_row=is_spread)
                 outputs.append(replace(self._output(one, place, is_spread=is_spread), column=whole_row))
         return tuple(outputs)
 
     def _output(self, one: SelectField, place: _Place, *, is_spread: bool) -> Output:
+        if place.rules is not None and one.field.name in place.rules.masked:
+            return mask_output(one, place.table, sums_up=place.sums_up)
         column = self._column(one.field, place, from_type=None, to_type="json")
         return Output(
             column=column,
@@ -270,6 +306,8 @@ class _TreeBuilder:
         return any((column.type, "json") in self.schema.representations for column in columns)
 
     def _column(self, given: Field, place: _Place, *, from_type: str | None, to_type: str | None) -> ColumnRef:
+        if is_hidden(place.rules, given.name):
+            raise errors.column_denied(given.name)
         known = place.table.columns.get(given.name) if place.table is not None else None
         if known is None:
             return self._not_stored(given, place)
@@ -297,9 +335,9 @@ class _TreeBuilder:
             return ColumnRef(given.name, given.path)
         if place.table is None and place.is_source:
             return ColumnRef(given.name, given.path, is_bare=True)
-        if given.name in _SYSTEM_COLUMNS and not place.is_source:
+        if given.name in SYSTEM_COLUMNS and not place.is_source:
             return ColumnRef(given.name, given.path)
-        raise errors.no_such_column(place.alias, given.name, place.table.columns if place.table is not None else ())
+        raise errors.no_such_column(place.alias, given.name, place.shown_columns)
 
     def _find_computed(self, name: str, place: _Place) -> ComputedColumn | None:
         if place.table is None:
@@ -333,6 +371,9 @@ class _TreeBuilder:
             raise errors.not_embedded(term.relation)
         if not child.is_to_one:
             raise errors.order_not_to_one(place.name, child.name)
+        rules = self.schema.find_column_rules(child.relationship.target) if child.relationship is not None else None
+        if rules is not None and term.field.name in rules.hidden:
+            raise errors.column_denied(term.field.name)
         if not self.config.calls_unknown_names and term.field.name not in _list_shown(child):
             raise errors.no_such_column(child.aggregate_alias, term.field.name)
         column = ColumnRef(term.field.name, term.field.path, is_json=True)
@@ -344,7 +385,8 @@ def resolve_conditions(
 ) -> tuple[TreeCondition, ...]:
     """The conditions of a write on its own table."""
     grower = _TreeBuilder(schema, table.schema, config)
-    place = _Place(table.name, table, 0, sums_up=False, alias=table.name)
+    rules = schema.find_column_rules(table.qualified)
+    place = _Place(table.name, table, 0, sums_up=False, alias=table.name, rules=rules)
     return tuple(grower.condition(one, place, {}) for one in (*filters, *logic))
 
 
@@ -453,7 +495,7 @@ def _order_spread(grown: _Grown) -> _Grown:
 
 def needed_columns(tree: ReadNode, primary_key: Iterable[str]) -> tuple[str, ...]:
     """What a write must return so that its answer can be selected: columns shown, joined on, and the key."""
-    shown = [output.column.name for output in tree.outputs]
+    shown = [output.column.name for output in tree.outputs if output.column.mask is None]
     if "*" in shown or any(_is_computed(embed.node.relationship) for embed in tree.embeds):
         return ("*",)
     joined = [column for embed in tree.embeds for column in _own_columns(embed.node.relationship)]

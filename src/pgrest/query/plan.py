@@ -11,6 +11,7 @@ from pgrest.query.grammar import media
 from pgrest.query.grammar.media import MediaType
 from pgrest.query.grammar.nodes import Compare
 from pgrest.query.grammar.prefer import Preferences
+from pgrest.query.hiding import check_rows, check_shown, choose_count
 from pgrest.query.negotiate import Body, choose_media
 from pgrest.query.payload import Payload
 from pgrest.query.request import Request
@@ -260,7 +261,14 @@ def _plan_read(schema: Schema, request: Request, config: RestConfig, table: Tabl
         tree=tree,
         body=body,
         media=chosen,
-        preferences=replace(request.preferences, resolution=None, returning=None, missing=None, max_affected=None),
+        preferences=replace(
+            request.preferences,
+            resolution=None,
+            returning=None,
+            missing=None,
+            max_affected=None,
+            count=choose_count(schema, request.preferences.count),
+        ),
         tables_read=frozenset(tree.tables()),
         table=table,
         max_rows=config.max_rows,
@@ -278,6 +286,7 @@ def _plan_insert(schema: Schema, request: Request, config: RestConfig, table: Ta
     body, chosen = _common(schema, request, config, table.qualified, tree)
     preferences = request.preferences
     on_conflict = request.query.on_conflict
+    check_shown(schema, table, on_conflict or ())
     can_resolve = bool(table.primary_key) or on_conflict is not None
     return InsertPlan(
         tree=tree,
@@ -383,6 +392,7 @@ def _input_columns(schema: Schema, table: Table, payload: Payload) -> tuple[Inpu
 
 
 def _input_column(schema: Schema, table: Table, name: str) -> InputColumn:
+    check_shown(schema, table, (name,))
     column = table.columns.get(name)
     if column is None:
         raise errors.column_not_found(table.name, name)
@@ -430,6 +440,7 @@ def _plan_function(schema: Schema, request: Request, config: RestConfig) -> Plan
     keys = request.payload.keys if request.payload is not None else frozenset(name for name, _ in pairs)
     name = (request.schema, request.resource.name)
     function = find_function(schema, name, keys, request.content_type, is_post=is_post)
+    check_rows(schema, function)
     tree = build_tree(schema, request, config, function.answer, from_source=True)
     body, chosen = _common(schema, request, config, function.answer, tree)
     preferences = request.preferences

@@ -21,6 +21,13 @@ class SearchVector:
 
 
 @dataclass(frozen=True, slots=True)
+class Mask:
+    """The same for every row, whatever its value is, and where it has none."""
+
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnRef:
     name: str
     path: tuple[JsonStep, ...] = ()
@@ -37,6 +44,8 @@ class ColumnRef:
     """Whether that was done where the rows come from, so that it is a column here."""
     is_bare: bool = False
     """Named without its relation: written so it cannot mean a function."""
+    mask: Mask | None = None
+    """What is shown instead of its value, which is not read."""
 
 
 @dataclass(frozen=True, slots=True)

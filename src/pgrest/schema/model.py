@@ -11,7 +11,7 @@ itself, so a field holds text, numbers, names, and parts that were made before i
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -282,6 +282,17 @@ class DbRole(msgspec.Struct, frozen=True, gc=False):
     settings: tuple[tuple[str, str], ...]
 
 
+class ColumnRules(NamedTuple):
+    """The columns of a table that a caller may not see: `denied` are as if not there, `masked` show a constant."""
+
+    denied: frozenset[str] = frozenset()
+    masked: frozenset[str] = frozenset()
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        return self.denied | self.masked
+
+
 def _refers(table: Table, targets: Collection[Name]) -> bool:
     return bool(targets) and any(key.ref_table in targets for key in table.foreign_keys_out)
 
@@ -313,6 +324,20 @@ class Schema:
         """The table that the API may reach under this name."""
         table = self.tables.get((schema, name)) if schema in self.exposed else None
         return None if table is None or table.is_partition else table
+
+    @property
+    def relationships_of_all_columns(self) -> Mapping[Name, tuple[Relationship, ...]]:
+        """Those through hidden columns, too."""
+        return self.relationships
+
+    @property
+    def has_column_rules(self) -> bool:
+        """False in every snapshot that is not narrowed."""
+        return False
+
+    def find_column_rules(self, table: Name) -> ColumnRules | None:  # noqa: ARG002 - what is narrowed looks it up
+        """None where every column may be seen."""
+        return None
 
     def find_computed(self, table: Name, name: str, search_path: Sequence[str]) -> ComputedColumn | None:
         """The function that `name` means for a row of `table`: the first on the search path, as PostgreSQL finds it."""

@@ -13,7 +13,8 @@ from pgrest.schema.model import ForeignKey, Schema, Table
 from pgrest.sql.text import Statement, array_literal, quote_name
 from pgrest.wire.connection import Rows
 
-_CHANGES_CHILDREN = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+CHANGES_CHILDREN = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+"""The actions of a foreign key that change child rows instead of refusing the write."""
 # By name, as a write finds its table. The subquery hides from the planner how many tables are asked for: it would make
 # a plan for each question.
 _STAMPS = f"""
@@ -63,7 +64,7 @@ class Reaches(Mapping[Name, tuple[Name, ...]]):
 
 
 def _acts(key: ForeignKey) -> bool:
-    return key.on_delete in _CHANGES_CHILDREN or key.on_update in _CHANGES_CHILDREN
+    return key.on_delete in CHANGES_CHILDREN or key.on_update in CHANGES_CHILDREN
 
 
 def reach_check(schema: Schema, table: Name) -> Statement:

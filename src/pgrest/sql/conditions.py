@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pgrest.query.grammar.nodes import Compare, DistinctFrom, InList, IsTest, TextSearch
 from pgrest.query.tree import BooleanTree, ColumnRef, EmbedTest, OrderBy, Test, TreeCondition
 from pgrest.schema.model import ComputedColumn
-from pgrest.sql.text import Builder, array_literal, operator_sql, quote_column, quote_ident, quote_name
+from pgrest.sql.text import Builder, array_literal, operator_sql, quote_column, quote_ident, quote_literal, quote_name
 
 _COMPARISONS = {
     "eq": "=",
@@ -113,6 +113,8 @@ def column_sql(builder: Builder, column: ColumnRef, relation: str) -> str:
 def _column_value_sql(builder: Builder, column: ColumnRef, relation: str) -> str:
     if column.is_whole_row:
         return relation
+    if column.mask is not None:
+        return f"{'NULL' if column.mask.text is None else quote_literal(column.mask.text)}::pg_catalog.text"
     name = plain_column_sql(column, relation)
     if not column.path:
         return name

@@ -25,9 +25,11 @@ from basewarden.gateway.api.url_encoding import encode_path, encode_query
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.concealment import conceal
 from basewarden.gateway.errors import UpstreamInvalid
+from basewarden.gateway.read_budget import bound_call, count_rows
 from basewarden.gateway.recording.schema_retry import SnapshotStale, run_on_current_schema
 from basewarden.gateway.rest import RestCall, RestResult
 from basewarden.journal import Recorder
+from basewarden.policy import ReadCounter
 from pgrest import (
     PgrestError,
     Request,
@@ -53,18 +55,14 @@ _TIMEZONE = re.compile(r"[A-Za-z0-9_+/-]{1,64}\Z")
 class ApiBackend:
     """Handles requests to projects that are reached through their own REST API."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, reads: ReadCounter) -> None:
         self._recorder = recorder
+        self._reads = reads
 
     async def handle(self, project: ApiProject, caller: Caller, call: RestCall) -> RestResult:
         """The whole answer."""
         answer = await self.open(project, caller, call)
-        if isinstance(answer, RestResult):
-            return answer
-        body = await answer.read_whole()
-        if answer.is_compressed:
-            raise UpstreamInvalid("The project's API compressed a response that was requested uncompressed.")
-        return RestResult(Response(answer.status, tuple(answer.headers), body))
+        return answer if isinstance(answer, RestResult) else await _read_whole(answer)
 
     async def check(self, project: ApiProject, caller: Caller, call: RestCall) -> None:
         """Raises what `handle` would refuse whatever the body is, before that is read."""
@@ -72,10 +70,26 @@ class ApiBackend:
             await self._check(project, caller, call, concealing)
 
     async def open(self, project: ApiProject, caller: Caller, call: RestCall) -> RestResult | UpstreamStream:
-        """A read comes as it arrives; a write is whole when it is journaled."""
+        """A read comes as it arrives; a write is whole when it is journaled, and so is a read that is counted."""
+        if caller.max_read_rows is not None and call.method in _READS:
+            return await self._read_counted(project, caller, call, caller.max_read_rows)
+        return await self._open(project, caller, call)
+
+    async def _read_counted(self, project: ApiProject, caller: Caller, call: RestCall, limit: int) -> RestResult:
+        left = await self._reads.find_left(caller.id, limit)
+        bounded = bound_call(call, left) if call.method == "GET" else call
+        answer = await self._open(project, caller, bounded)
+        result = answer if isinstance(answer, RestResult) else await _read_whole(answer)
+        with _concealing(project, caller, call):
+            body = b"" if call.method == "HEAD" else result.response.body
+            rows = count_rows(await _parse(project, bounded), body, _find_type(result.response))
+            await self._reads.take(caller.id, limit, rows)
+        return result
+
+    async def _open(self, project: ApiProject, caller: Caller, call: RestCall) -> RestResult | UpstreamStream:
         with _concealing(project, caller, call) as concealing:
             key = _read_key(caller, call)
-            concealing.schema = await project.find_schema() if caller.tables is not None else None
+            concealing.schema = await project.find_schema() if caller.policy.names is not None else None
             kept = project.prepared.find(key, concealing.schema) if key is not None else None
             if kept is not None:
                 return await self._fetch(project, kept)
@@ -95,7 +109,7 @@ class ApiBackend:
             request = await _parse(project, call)
         with span("policy"):
             check_request(caller, request)
-            if caller.tables is not None:
+            if caller.policy.names is not None:
                 concealing.schema = await project.find_schema()
                 concealing.schema = await _check_limits(project, caller, request, concealing.schema)
         return request
@@ -138,6 +152,17 @@ class ApiBackend:
             raise
 
 
+async def _read_whole(answer: UpstreamStream) -> RestResult:
+    body = await answer.read_whole()
+    if answer.is_compressed:
+        raise UpstreamInvalid("The project's API compressed a response that was requested uncompressed.")
+    return RestResult(Response(answer.status, tuple(answer.headers), body))
+
+
+def _find_type(response: Response) -> str:
+    return next((value for name, value in response.headers if name.lower() == "content-type"), "")
+
+
 async def _find_newer(project: ApiProject, schema: Schema | None, error: Exception) -> Schema | None:
     """Raises what the caller gets where the project's schema is still the same."""
     if isinstance(error, SnapshotStale):
@@ -165,8 +190,9 @@ async def _check_limits(project: ApiProject, caller: Caller, request: Request, s
 
 
 def _check_on(project: ApiProject, caller: Caller, request: Request, schema: Schema | None) -> None:
-    if caller.tables is not None:
-        check_limits(caller, request, schema, project.narrow(schema, caller.tables), project.config)
+    policy = caller.policy
+    if policy.names is not None:
+        check_limits(policy, request, schema, project.narrow(schema, policy.names), project.config)
 
 
 @contextmanager
@@ -187,17 +213,17 @@ class _Concealing:
 
     def __init__(self, project: ApiProject, caller: Caller, call: RestCall) -> None:
         self._project = project
-        self._tables = caller.tables
+        self._names = caller.policy.names
         self._sent = call.sent
         self.schema: Schema | None = None
 
     def conceal(self, error: Exception) -> Exception:
-        narrowed = None if self._tables is None else self._project.narrow(self.schema, self._tables)
+        narrowed = None if self._names is None else self._project.narrow(self.schema, self._names)
         return conceal(error, narrowed, self._sent)
 
     def conceal_answer(self, answer: RestResult) -> RestResult:
         """A refusal of the project's that is passed on as an answer."""
-        if self._tables is None or answer.response.status < _BAD_REQUEST:
+        if self._names is None or answer.response.status < _BAD_REQUEST:
             return answer
         body = read_error_body((), bytes(answer.response.body))
         if not is_postgrest_error(body):

@@ -20,6 +20,7 @@ from basewarden.gateway.api.tables import ApiTables
 from basewarden.gateway.recording.cascades import Identity, RowPlace, check_cascade_table, replace_values
 from basewarden.gateway.recording.schema_retry import SnapshotStale
 from basewarden.journal import Image, RowChange, UncapturedChanges
+from basewarden.policy import Policy
 from pgrest import ForeignKey, Name, Table
 
 T = TypeVar("T")
@@ -73,12 +74,12 @@ async def collect_referring_rows(
     rows: Sequence[VersionedRow],
     changed: frozenset[str] | None = None,
     *,
-    tables: frozenset[str] | None = None,
+    policy: Policy,
 ) -> ReferringRows:
     """`changed` are the columns that an update sets.
 
-    Raises TableDenied where rows of a table outside `tables` refer to these: what the key does to them is not known
-    before, and nothing can be rolled back.
+    Raises TableDenied or ReadOnly where rows of a table that the caller may not change refer to these: what the key
+    does to them is not known before, and nothing can be rolled back.
     """
     cascades = ReferringRows(event)
     claimed = {place_of(table, row) for row in rows}
@@ -95,7 +96,7 @@ async def collect_referring_rows(
                 api, cascades, claimed, child, key, place_by_value(parent, parents, key), level
             )
             if fresh:
-                check_cascade_table(child, tables)
+                check_cascade_table(child, policy)
                 waiting.append((child, fresh, None if columns is None else frozenset(key.columns), level + 1))
     return cascades
 

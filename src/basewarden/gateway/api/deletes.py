@@ -26,7 +26,7 @@ async def write_delete(write: ApiWrite) -> ApiWriteResult:
     table = write.table
     before = await write.find_targets()
     write.check_affected(len(before))
-    cascades = await collect_referring_rows(write.api, "delete", table, before, tables=write.tables)
+    cascades = await collect_referring_rows(write.api, "delete", table, before, policy=write.policy)
     write.check_row_limit(len(before) + cascades.count_first())
     request, selection = _make_request(write, before)
     journaled = await write.record_intent("delete", "delete", before, len(before) + len(cascades.rows))

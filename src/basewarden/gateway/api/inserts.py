@@ -36,7 +36,7 @@ async def write_insert(write: ApiWrite) -> ApiWriteResult:
     write.check_own_limit(len(rows))
     before = await _find_existing(write, rows)
     changed = write.named.difference(conflict_columns(write))
-    cascades = await collect_referring_rows(write.api, "update", write.table, before, changed, tables=write.tables)
+    cascades = await collect_referring_rows(write.api, "update", write.table, before, changed, policy=write.policy)
     write.check_own_limit(len(rows) + cascades.count_first())
     if is_merge(write):
         try:

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from basewarden.gateway.caller import Caller
-from basewarden.gateway.errors import ReadOnly, RoleUnsupported, TableDenied
+from basewarden.gateway.errors import ColumnRulesUnsupported, RoleUnsupported
 from basewarden.gateway.policy import check_head, check_plan
+from basewarden.policy import Policy, ReadOnly, TableDenied
 from pgrest import (
     METHODS_WITH_BODY,
     InfoPlan,
@@ -19,6 +20,7 @@ from pgrest import (
     plan_request,
 )
 
+_GET_HINT = "Call it with GET, so that the project runs it in a read-only transaction."
 _NO_ROWS = Payload(b"[]")
 
 
@@ -26,15 +28,19 @@ def check_request(caller: Caller, request: Request) -> None:
     """What holds whatever the project's tables are."""
     if caller.db_role is not None or caller.claims:
         raise RoleUnsupported(hint="Its owner can add a Postgres connection string, or create another token.")
-    check_head(caller, request, None)
+    if caller.policy.columns:
+        raise ColumnRulesUnsupported(hint="Its owner can add a Postgres connection string, or create another token.")
+    check_head(caller.policy, request, None)
     if request.resource.kind == "function" and request.method == "POST" and not caller.can_write:
-        raise ReadOnly(hint="Call it with GET, so that the project runs it in a read-only transaction.")
+        raise ReadOnly(hint=_GET_HINT)
+    if request.resource.kind == "function" and request.method == "POST" and caller.max_read_rows is not None:
+        raise ReadOnly("The rows that this call returns could not be counted before they are read.", hint=_GET_HINT)
 
 
 def check_limits(
-    caller: Caller, request: Request, schema: Schema | None, narrowed: NarrowedSchema, config: RestConfig
+    policy: Policy, request: Request, schema: Schema | None, narrowed: NarrowedSchema, config: RestConfig
 ) -> None:
-    """That a caller with a list of tables stays within it. Raises PgrestError too, where it takes a plan to know.
+    """That a caller with a list stays within it. Raises PgrestError too, where it takes a plan to know.
 
     The body does not matter for that. `schema` is None where the project does not list its tables.
     """
@@ -50,7 +56,7 @@ def check_limits(
     body = _NO_ROWS if request.method in METHODS_WITH_BODY else None
     plan = plan_request(narrowed, replace(request, payload=body), config)
     assert not isinstance(plan, InfoPlan | OpenApiPlan)
-    check_plan(caller, plan)
+    check_plan(policy, plan)
 
 
 def _check_alone(request: Request) -> None:

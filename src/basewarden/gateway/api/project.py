@@ -26,8 +26,10 @@ from basewarden.core.tasks import end_task
 from basewarden.errors import AppError
 from basewarden.gateway.api.openapi import read_schema
 from basewarden.gateway.api.upstream_client import ProjectUpstream, explain_unreachable
-from basewarden.gateway.errors import SchemaNotExposed, UpstreamInvalid, UpstreamTimeout
+from basewarden.gateway.caller import Caller
+from basewarden.gateway.errors import ColumnRulesUnsupported, SchemaNotExposed, UpstreamInvalid, UpstreamTimeout
 from basewarden.gateway.visibility import NarrowedSchemas
+from basewarden.policy import VisibleNames
 from pgrest import NarrowedSchema, RestConfig, Schema
 
 _FRESH_SECONDS = 30.0
@@ -99,11 +101,17 @@ class ApiProject:
             self.refresh_soon()
         return self._snapshot.schema
 
-    def narrow(self, schema: Schema | None, allowed: frozenset[str]) -> NarrowedSchema:
+    def narrow(self, schema: Schema | None, names: VisibleNames) -> NarrowedSchema:
         """Of a project that does not list its tables, only the allowed names are known."""
         if schema is None:
             schema = self._unknown_schema
-        return self.narrowed.narrow(schema, allowed)
+        return self.narrowed.narrow(schema, names)
+
+    async def apply_column_rules(self, caller: Caller, schema: Schema) -> Caller:  # noqa: ARG002 - as `Project` does
+        """Raises ColumnRulesUnsupported: an API does not say what its views and functions read."""
+        if caller.policy.columns:
+            raise ColumnRulesUnsupported
+        return caller
 
     async def refresh(self, seen: Schema | None) -> Schema | None:
         """The schema now, or a moment ago if it was just read; `seen` where the project cannot be reached."""

@@ -96,7 +96,7 @@ def make_api_write(
         summary=summarize_request(call),
         recorder=recorder,
         max_rows=caller.max_rows,
-        tables=caller.tables,
+        policy=caller.policy,
     )
 
 

@@ -14,12 +14,13 @@ from basewarden.gateway.api.row_images import (
     select_some,
 )
 from basewarden.gateway.api.upstream import Upstream, UpstreamRequest, UpstreamResponse
-from basewarden.gateway.errors import OutcomeUnknown, RowLimit, UpstreamUnavailable
+from basewarden.gateway.errors import OutcomeUnknown, UpstreamUnavailable
 from basewarden.gateway.recording.capturable import key_may_not_read, not_a_table, too_few_rows_shown
 from basewarden.gateway.recording.cascades import Identity
 from basewarden.gateway.recording.schema_retry import SnapshotStale
 from basewarden.gateway.recording.sqlstates import INSUFFICIENT_PRIVILEGE, UNDEFINED_COLUMN
 from basewarden.journal import Image
+from basewarden.policy import RowLimit
 from pgrest import Schema, Table, join_query, match_rows
 
 QueryPair = tuple[str, str]

@@ -92,7 +92,7 @@ def _merge(parts: Sequence[ApiWriteResult]) -> ApiWriteResult:
 async def _write_part(write: ApiWrite, before: Sequence[VersionedRow]) -> Part:
     table = write.table
     request, selection = _make_request(write, before)
-    cascades = await collect_referring_rows(write.api, "update", table, before, write.named, tables=write.tables)
+    cascades = await collect_referring_rows(write.api, "update", table, before, write.named, policy=write.policy)
     write.check_row_limit(len(before) + cascades.count_first())
     journaled = await write.record_intent("update", "update", before, len(before) + len(cascades.rows))
     answer, written = await write.send(journaled, request, selection)

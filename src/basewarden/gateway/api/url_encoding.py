@@ -12,7 +12,7 @@ _NOT_IN_QUERIES = re.compile(rb"[^!-~]|#")
 
 
 def encode_query(caller: Caller, query: bytes) -> str:
-    return _escape(query) if caller.tables is None else _encode_checked(query)
+    return _escape(query) if caller.policy.names is None else _encode_checked(query)
 
 
 def encode_path(request: Request) -> str:

@@ -17,10 +17,11 @@ from basewarden.gateway.api.row_images import (
 )
 from basewarden.gateway.api.tables import ApiRows, ApiTables, QueryPair
 from basewarden.gateway.api.upstream import UpstreamRequest, UpstreamResponse
-from basewarden.gateway.errors import OutcomeUnknown, RowLimit, row_limit
+from basewarden.gateway.errors import OutcomeUnknown
 from basewarden.gateway.recording.capturable import no_row_versions
 from basewarden.gateway.recording.row_changes import make_intent_changes
 from basewarden.journal import Recorder, SessionCaller, Verb, WriteEntry
+from basewarden.policy import Policy, RowLimit, row_limit
 from pgrest import Request, Table, max_affected_exceeded
 
 MOST_ROWS = 1000
@@ -60,8 +61,8 @@ class ApiWrite:
     summary: str
     recorder: Recorder
     max_rows: int | None
-    tables: frozenset[str] | None = None
-    """Those that the caller may touch; None is all."""
+    policy: Policy
+    """What the caller may do."""
     is_capped: bool = True
     """Whether the server itself is asked to change no more rows than were read (PostgREST 12.2 and later)."""
 

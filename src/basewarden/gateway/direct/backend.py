@@ -15,14 +15,16 @@ from basewarden.gateway.concealment import conceal
 from basewarden.gateway.direct.capture import capture_write
 from basewarden.gateway.direct.context import WriteContext, WriteOutcome
 from basewarden.gateway.errors import WriteTooLarge
-from basewarden.gateway.policy import check_plan, visible_schema_for
+from basewarden.gateway.policy import check_plan, find_visible_schema
 from basewarden.gateway.projects import Project
+from basewarden.gateway.read_budget import bound_read, count_rows
 from basewarden.gateway.recording.attribution import make_session_caller, summarize_request
 from basewarden.gateway.recording.schema_retry import SnapshotStale, run_on_current_schema
 from basewarden.gateway.recording.sqlstates import CONNECTION_LOST, DEADLOCK_DETECTED
 from basewarden.gateway.rest import RestCall, RestResult
 from basewarden.gateway.visibility import CallerScope
 from basewarden.journal import Recorder, WriteEntry
+from basewarden.policy import ReadCounter
 from pgrest import (
     CallPlan,
     DatabaseError,
@@ -35,6 +37,7 @@ from pgrest import (
     Prepared,
     ReadPlan,
     Request,
+    Result,
     Schema,
     Statement,
     cut_texts,
@@ -71,8 +74,9 @@ T = TypeVar("T")
 class DirectBackend:
     """Handles requests to projects with a Postgres connection string."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, reads: ReadCounter) -> None:
         self._recorder = recorder
+        self._reads = reads
 
     async def check(self, project: Project, caller: Caller, call: RestCall) -> None:
         """Raises what `handle` would refuse whatever the body is, before the body is read."""
@@ -83,6 +87,8 @@ class DirectBackend:
         return _concealing(project, caller, call, partial(self._answer, project, caller, call))
 
     async def _answer(self, project: Project, caller: Caller, call: RestCall, schema: Schema) -> RestResult:
+        if caller.policy.columns:
+            caller = await project.apply_column_rules(caller, schema)
         with span("plan"):
             scope = CallerScope(caller, project.narrowed)
             prepared = await prepare(schema, call, project.config, project.templates, scope)
@@ -92,10 +98,36 @@ class DirectBackend:
         if isinstance(plan, OpenApiPlan):
             return await _describe(project, caller, schema, prepared.request, plan)
         with span("policy"):
-            check_plan(caller, plan, again=prepared.is_repeated)
+            check_plan(caller.policy, plan, again=prepared.is_repeated)
         if isinstance(plan, ReadPlan | CallPlan) and plan.read_only:
+            if caller.max_read_rows is not None:
+                return await self._read_counted(project, caller, prepared, caller.max_read_rows)
             return await _read(project, caller, call, prepared, plan)
         return await self._write(project, caller, call, prepared, plan)
+
+    async def _read_counted(self, project: Project, caller: Caller, prepared: Prepared, limit: int) -> RestResult:
+        left = await self._reads.find_left(caller.id, limit)
+        prepared = await prepared.replan()
+        plan = prepared.plan
+        assert isinstance(plan, ReadPlan | CallPlan)
+        if isinstance(plan, ReadPlan):
+            plan = bound_read(plan, left)
+        prepared = msgspec.structs.replace(prepared, plan=plan)
+        with span("run"):
+            async with project.acquire(caller) as connection:
+                result = await run_read(connection, plan, prepared.make_script(caller.session))
+        await self._count(caller, prepared, plan, result)
+        return RestResult(make_response(prepared.request, plan, result, prepared.canonical_query))
+
+    async def _count(self, caller: Caller, prepared: Prepared, plan: DatabasePlan, result: Result) -> None:
+        """Counts the rows that an answer shows, a write's too. Raises BudgetExceeded beyond what is left."""
+        is_head = isinstance(plan, ReadPlan | CallPlan) and plan.is_head
+        if caller.max_read_rows is None or is_head or plan.body.kind == "none":
+            return
+        rows = result.page_total
+        if plan.tree.embeds:
+            rows = count_rows(prepared.request, result.body, plan.media.mime())
+        await self._reads.take(caller.id, caller.max_read_rows, rows)
 
     async def _write(
         self, project: Project, caller: Caller, call: RestCall, prepared: Prepared, plan: DatabasePlan
@@ -106,6 +138,7 @@ class DirectBackend:
             with span("capture"):
                 outcome = await _capture(context, prepared, plan)
             verify_result(plan, outcome.result)
+            await self._count(caller, prepared, plan, outcome.result)
             response = make_response(prepared.request, plan, outcome.result)
             if is_rolled_back(prepared.request, project.config):
                 await connection.run([Statement("SET CONSTRAINTS ALL IMMEDIATE"), *roll_back(connection)])
@@ -126,7 +159,8 @@ async def _concealing(project: Project, caller: Caller, call: RestCall, work: Ca
         schema = await project.schema()
         return await run_on_current_schema(schema, work, _Renewal(project), tries=MOST_TRIES)
     except (DatabaseError, PgrestError, AppError) as error:
-        narrowed = None if schema is None or caller.tables is None else project.narrowed.narrow(schema, caller.tables)
+        names = caller.policy.names
+        narrowed = None if schema is None or names is None else project.narrowed.narrow(schema, names)
         concealed = conceal(error, narrowed, call.sent)
         if concealed is error:
             raise
@@ -162,13 +196,14 @@ class _Renewal:
 
 
 async def _check_call(project: Project, caller: Caller, call: RestCall, schema: Schema) -> None:
+    caller = await project.apply_column_rules(caller, schema)
     scope = CallerScope(caller, project.narrowed)
     head = read_head(schema, call, project.config)
     scope.check_head(head, schema)
     if head.resource.kind == "table":  # which function is meant depends on the body
         plan = plan_request(scope.narrow(schema), replace(head, payload=_NO_ROWS), project.config)
         if not isinstance(plan, InfoPlan | OpenApiPlan):
-            check_plan(caller, plan)
+            check_plan(caller.policy, plan)
 
 
 async def _describe(
@@ -182,7 +217,7 @@ async def _describe(
             caller.session,
             schema=schema,
             config=project.config,
-            reach=visible_schema_for(caller, schema),
+            reach=find_visible_schema(caller.policy, schema),
             terms=project.terms_for(caller),
             holder=caller.key,
         )
@@ -218,7 +253,7 @@ def _make_context(
         template.recall_prelude(caller.session, call.headers, make_settings),
         caller.db_role,
         caller.max_rows,
-        tables=caller.tables,
+        policy=caller.policy,
         runs_code=template.may_run_code(caller.db_role),
         sets_output=_sets_output(prepared.request, prepared.schema, caller.db_role),
         template=template,

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from basewarden.gateway.direct.row_images import RowImage, read_images, run_as_owner, select_by_columns
-from basewarden.gateway.errors import row_limit
-from basewarden.gateway.recording.cascades import CHANGES_CHILDREN, RowPlace, check_cascade_table
-from pgrest import DbConnection, ForeignKey, Name, Schema, Table
+from basewarden.gateway.recording.cascades import RowPlace, check_cascade_table
+from basewarden.policy import Policy, row_limit
+from pgrest import CHANGES_CHILDREN, DbConnection, ForeignKey, Name, Schema, Table
 
 DELETED = "deleted"
 
@@ -41,10 +41,10 @@ class CascadeLimits:
     """How many rows a write may change, those of foreign keys among them, and in which tables."""
 
     max_rows: int | None = None
-    tables: frozenset[str] | None = None
+    policy: Policy | None = None
 
     def check_table(self, table: Table) -> None:
-        check_cascade_table(table, self.tables)
+        check_cascade_table(table, self.policy)
 
 
 @dataclass(slots=True)

@@ -18,12 +18,12 @@ from basewarden.gateway.direct.row_images import (
     select_written_here,
 )
 from basewarden.gateway.direct.stat_counters import COUNT_CHANGES, OWN_NAMES, ChangeCounts, TrackedRows, read_counts
-from basewarden.gateway.errors import row_limit
 from basewarden.gateway.recording.capturable import trigger_deferred
 from basewarden.gateway.recording.cascades import Identity, replace_values
 from basewarden.gateway.recording.row_changes import drop_unchanged, make_row_change
 from basewarden.gateway.recording.row_matching import match_by_columns, stable_columns
 from basewarden.journal import RowChange, UncapturedChanges
+from basewarden.policy import Policy, row_limit
 from pgrest import (
     Builder,
     DatabasePlan,
@@ -74,8 +74,8 @@ class WriteContext:
     settings: Sequence[Statement]
     role: str | None
     max_rows: int | None = None
-    tables: frozenset[str] | None = None
-    """The tables that the caller may touch, as `schema.name`; None is all."""
+    policy: Policy | None = None
+    """What the caller may do; None is everything."""
     sets_output: bool = False
     """Whether `settings` also change how dates are written and read."""
     runs_code: bool = True
@@ -108,7 +108,7 @@ class WriteContext:
 
     @property
     def cascade_limits(self) -> CascadeLimits:
-        return CascadeLimits(self.max_rows, self.tables)
+        return CascadeLimits(self.max_rows, self.policy)
 
     def write(self, name: Hashable, build: Callable[[Builder], str]) -> Statement:
         """A statement of the plan, from its template where there is one."""

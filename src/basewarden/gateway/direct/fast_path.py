@@ -31,11 +31,11 @@ from basewarden.gateway.direct.stat_counters import (
     subtract_counts,
 )
 from basewarden.gateway.direct.uncaptured import check_uncaptured
-from basewarden.gateway.recording.cascades import CHANGES_CHILDREN
 from basewarden.gateway.recording.row_changes import drop_unchanged
 from basewarden.gateway.recording.sqlstates import INSUFFICIENT_PRIVILEGE
 from basewarden.journal import RowChange
 from pgrest import (
+    CHANGES_CHILDREN,
     TRANSACTION_FACTS,
     DatabaseError,
     DeletePlan,

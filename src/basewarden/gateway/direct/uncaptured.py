@@ -7,7 +7,7 @@ from dataclasses import replace
 from basewarden.gateway.direct.context import WriteContext
 from basewarden.gateway.direct.row_images import count_unmatched, run_as_owner
 from basewarden.gateway.direct.stat_counters import ChangeCount, ChangeCounts, TrackedRows, count_rows
-from basewarden.gateway.errors import RowLimit
+from basewarden.policy import RowLimit
 from pgrest import DbConnection, Name, Table
 
 MOST_PAGES = 16_384

@@ -2,21 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 
-from basewarden.gateway.errors import cascade_denied
+from basewarden.policy import Policy, Refused, decide_cascade
 from pgrest import Name, Table
 
 Identity = tuple[str, ...]
 """What tells a row apart in its table: the text of its key, or where it is stored if it has none."""
 RowPlace = tuple[Name, Identity]
 
-CHANGES_CHILDREN = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
-"""The actions of a foreign key that change child rows instead of refusing the write."""
 
+def check_cascade_table(table: Table, policy: Policy | None) -> None:
+    """Raises TableDenied or ReadOnly where a cascade reaches a table that the caller may not change; None allows all.
 
-def check_cascade_table(table: Table, allowed: frozenset[str] | None) -> None:
-    """Raises TableDenied where a cascade reaches a table that the caller may not touch; None allows all."""
-    if allowed is not None and ".".join(table.qualified) not in allowed:
-        raise cascade_denied()
+    A foreign key acts with the rights of the table's owner, so PostgreSQL itself would not refuse it.
+    """
+    decision = None if policy is None else decide_cascade(policy, table.qualified)
+    if isinstance(decision, Refused):
+        raise decision.error
 
 
 def replace_values(identity: Identity, columns: Sequence[str], values: Mapping[str, str]) -> Identity:

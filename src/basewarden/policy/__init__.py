@@ -1,0 +1,52 @@
+"""What a caller may do: pure decisions on a request and on its plan."""
+
+from basewarden.policy.columns import apply_column_rules
+from basewarden.policy.decisions import Allowed, Decision, Refused, decide, decide_cascade, decide_head, find_reach
+from basewarden.policy.errors import (
+    BudgetExceeded,
+    ColumnDenied,
+    FilterRequired,
+    ReadOnly,
+    RowLimit,
+    TableDenied,
+    row_limit,
+    table_denied,
+)
+from basewarden.policy.model import Policy, VisibleNames
+from basewarden.policy.names import find_unknown_columns, find_unknown_names, format_table, read_name
+from basewarden.policy.read_counter import ReadCounter
+from basewarden.policy.statements import CountedRows, add_use, lock_use, make_hours, read_use, settle_use
+from basewarden.policy.usage import HourOfUse
+
+__all__ = [
+    "Allowed",
+    "BudgetExceeded",
+    "ColumnDenied",
+    "CountedRows",
+    "Decision",
+    "FilterRequired",
+    "HourOfUse",
+    "Policy",
+    "ReadCounter",
+    "ReadOnly",
+    "Refused",
+    "RowLimit",
+    "TableDenied",
+    "VisibleNames",
+    "add_use",
+    "apply_column_rules",
+    "decide",
+    "decide_cascade",
+    "decide_head",
+    "find_reach",
+    "find_unknown_columns",
+    "find_unknown_names",
+    "format_table",
+    "lock_use",
+    "make_hours",
+    "read_name",
+    "read_use",
+    "row_limit",
+    "settle_use",
+    "table_denied",
+]
