@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx
+import pytest
 
 from basewarden.journal import RefusalLog
 from tests.fixtures.app import PASSWORD, read_refusal
@@ -86,7 +87,14 @@ async def test_a_test_email_is_sent(mailing: Mailing, postgres: PostgresServer) 
     assert emails[-1].subject == "Test message about Shop"
 
 
-async def test_a_person_who_has_left_gets_no_email(mailing: Mailing, postgres: PostgresServer) -> None:
+@pytest.mark.parametrize(
+    "change",
+    ["DELETE FROM connection_members", "UPDATE connection_members SET role = 'viewer'"],
+    ids=["left", "viewer"],
+)
+async def test_a_person_who_cannot_end_an_alert_gets_no_email(
+    mailing: Mailing, postgres: PostgresServer, change: str
+) -> None:
     ada, connection = await open_connection(mailing, postgres)
     eve = await mailing.sign_up("eve@example.com")
     await mailing.query("UPDATE users SET email_verified_at = now()")
@@ -97,12 +105,12 @@ async def test_a_person_who_has_left_gets_no_email(mailing: Mailing, postgres: P
     )
     eve = await sign_in(mailing, "eve@example.com")
     alert = (await eve.post(f"{connection}/alerts", json=EMAIL)).json()["id"]
-    await mailing.query("DELETE FROM connection_members WHERE role = 'editor'")
+    await mailing.query(f"{change} WHERE role = 'editor'")
     seen = len(mailing.postbox.find("eve@example.com"))
     tested = (await ada.post(f"{connection}/alerts/{alert}/test")).json()
-    assert (tested["state"], tested["error"]) == ("failed", "This person is no longer a member of the connection.")
+    assert (tested["state"], tested["error"]) == ("failed", "This person is no longer an editor of the connection.")
     [found] = (await ada.get(f"{connection}/alerts")).json()["alerts"]
-    assert (found["state"], found["disabledReason"]) == ("disabled", "no_member")
+    assert (found["state"], found["disabledReason"]) == ("disabled", "no_editor")
     await mailing.finish_jobs()
     assert len(mailing.postbox.find("eve@example.com")) == seen
 

@@ -44,7 +44,7 @@ async def test_a_session_that_uses_up_its_budget_is_a_message(workshop: Workshop
     assert (data["title"], data["count"], data["moreItems"]) == ("1 session was frozen on Shop", 1, 0)
     assert data["connection"] == {"id": bench.connection_id, "name": "Shop", "environment": "other"}
     [item] = data["items"]
-    assert item["text"] == "Robot: Added 2 notes. Frozen, because it has reached its limit of writes."
+    assert item["text"] == "Robot: Added 2 notes. Frozen, because it has used up its budget."
     assert item["url"] == data["url"] == f"{home}/sessions/{session}"
     assert item["facts"] == {
         "sessionId": session,

@@ -74,6 +74,20 @@ async def test_a_message_is_given_up_after_a_day(workshop: Workshop, receiver: H
     assert (await alert.read())["state"] == "failing"
 
 
+async def test_a_message_whose_job_was_lost_does_not_wait_for_ever(workshop: Workshop, receiver: HostileServer) -> None:
+    bench = await workshop.bench(NOTES)
+    alert = await add_alert(bench, receiver, events=["write_refused"])
+    receiver.behave = always(make_answer(500, b""))
+    await block(bench)
+    message = await alert.wait(attempts=1, status=500)
+    sender = bench.product.registry.get(AlertSender)
+    for hours, state in ((47, "queued"), (49, "failed")):
+        change = f"UPDATE alert_deliveries SET attempted_at = now() - interval '{hours} hours' WHERE id = %s"
+        await query(bench, change, message["id"])
+        await sender.end_lost()
+        assert [one["state"] for one in await alert.messages()] == [state]
+
+
 async def test_a_target_that_fails_for_days_is_turned_off(workshop: Workshop, receiver: HostileServer) -> None:
     bench = await workshop.bench(NOTES)
     alert = await add_alert(bench, receiver, events=["write_refused"])
@@ -261,7 +275,16 @@ async def test_slow_receivers_leave_room_for_other_jobs(workshop: Workshop, rece
     receiver.behave = answer_late
     await block(bench)
     await receive(receiver, MAX_SENDING)
-    await asyncio.sleep(0.3)
+    postponed = (
+        "SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo' AND attempts = 0 AND scheduled_at IS NOT NULL"
+        " AND args ->> 'delivery_id' IN (SELECT d.id::text FROM alert_deliveries AS d JOIN alerts AS a"
+        " ON a.id = d.alert_id WHERE a.connection_id = %s)"
+    )
+    await wait_until(
+        lambda: query(bench, postponed, bench.connection_id),
+        "two messages to wait",
+        matches=lambda rows: rows == [(2,)],
+    )
     assert receiver.most_open == MAX_SENDING
     go_on.set()
     await wait_until(lambda: len(receiver.heard) == MAX_SENDING + 2, "the other messages", seconds=20)

@@ -31,7 +31,7 @@ class EventWords:
 EVENTS = {
     AlertEventName.SESSION_FROZEN: EventWords(
         "Session frozen",
-        "An agent has reached its limit of writes, or a member has stopped it.",
+        "An agent's session has used up its budget, or a member has stopped it.",
         "session was",
         "sessions were",
         "frozen",

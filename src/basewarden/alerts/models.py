@@ -27,7 +27,7 @@ class AlertState(StrEnum):
 class DisabledReason(StrEnum):
     GONE = "gone"
     FAILING = "failing"
-    NO_MEMBER = "no_member"
+    NO_EDITOR = "no_editor"
 
 
 class DeliveryState(StrEnum):

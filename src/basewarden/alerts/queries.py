@@ -210,6 +210,20 @@ async def release_delivery(session: WriteSession, delivery: AlertDelivery) -> No
     await session.execute(query, execution_options=_AS_STORED)
 
 
+async def fail_lost_deliveries(session: WriteSession, older_than: timedelta, error: str) -> int:
+    """Ends messages that are queued for so long that their job must have been lost."""
+    is_lost = and_(AlertDelivery.state == DeliveryState.QUEUED, AlertDelivery.attempted_at < func.now() - older_than)
+    never_tried = and_(
+        AlertDelivery.state == DeliveryState.QUEUED,
+        AlertDelivery.attempted_at.is_(None),
+        AlertDelivery.created_at < func.now() - older_than,
+    )
+    query = update(AlertDelivery).where(or_(is_lost, never_tried), _is_free())
+    values = {"state": DeliveryState.FAILED, "error": error}
+    result = await session.execute(query.values(**values).returning(AlertDelivery.id), execution_options=_AS_STORED)
+    return len(result.all())
+
+
 async def delete_old_deliveries(session: WriteSession, keep: timedelta, limit: int) -> int:
     return await delete_some(session, AlertDelivery, AlertDelivery.created_at < func.now() - keep, limit)
 

@@ -13,7 +13,7 @@ from basewarden.alerts.models import Alert, AlertChannel, AlertDelivery, Deliver
 from basewarden.alerts.payloads import decode_payload
 from basewarden.alerts.requests import SEND_SECONDS, SendResult, make_headers, send_request
 from basewarden.alerts.service import Alerts
-from basewarden.connections import list_member_ids, list_owner_ids
+from basewarden.connections import Role, list_owner_ids, list_person_roles
 from basewarden.db import Database, WriteSession
 from basewarden.jobs import Jobs, RetryPolicy
 from basewarden.mail import Email, Mail, render_email
@@ -26,6 +26,9 @@ RETRY = RetryPolicy(attempts=8, first=timedelta(seconds=30), factor=5, longest=t
 CLAIM_TTL = timedelta(seconds=SEND_SECONDS + 20)
 """Longer than sending can take: a process that finds an expired claim may take the message over."""
 DISABLE_AFTER = timedelta(days=3)
+END_LOST = "alerts.end_lost"
+LOST_AFTER = timedelta(days=2)
+"""After the last attempt at a message; its job runs again much sooner."""
 MAX_SENDING = 2
 """Of the jobs that a process runs at once: slow targets must not keep emails and other jobs waiting."""
 _BUSY_PAUSE = timedelta(seconds=3)
@@ -59,6 +62,12 @@ class AlertSender:
         jobs.register(
             SEND, self._run_send, retry=RetryPolicy(2 * retry.attempts + 1, retry.first, retry.factor, retry.longest)
         )
+        jobs.register_periodic(END_LOST, "17 4 * * *", self.end_lost)
+
+    async def end_lost(self) -> None:
+        """Ends messages whose job was lost. Once a day, since no index leads to them."""
+        async with self._database.unit_of_work() as unit:
+            await queries.fail_lost_deliveries(unit, LOST_AFTER, "It was not sent in time.")
 
     async def enqueue(self, unit: WriteSession, delivery_id: UUID, *, after: timedelta | None = None) -> None:
         await self._jobs.enqueue(unit, SEND, {"delivery_id": str(delivery_id)}, after=after)
@@ -167,10 +176,10 @@ class AlertSender:
         """Queues the email of a claimed message with its result, so that it is queued once."""
         assert alert.user_id is not None
         person = await find_user(unit, alert.user_id)
-        is_member = bool(await list_member_ids(unit, alert.connection_id, [alert.user_id]))
-        if person is None or not is_member:
-            await queries.disable_alert(unit, alert, DisabledReason.NO_MEMBER)
-            error = "This person is no longer a member of the connection."
+        role = (await list_person_roles(unit, alert.user_id)).get(alert.connection_id)
+        if person is None or role is None or not role.includes(Role.EDITOR):  # who gets an email must be able to end it
+            await queries.disable_alert(unit, alert, DisabledReason.NO_EDITOR)
+            error = "This person is no longer an editor of the connection."
         elif person.email_verified_at is None:
             error = "The address is not confirmed."
         elif not self._mail.is_configured:

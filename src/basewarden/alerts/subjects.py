@@ -19,7 +19,7 @@ from basewarden.journal import REFUSAL_WORDS, JournalRefusal, SessionSummary, de
 from basewarden.undo import decode_receipt
 from basewarden.web import count_things
 
-_FREEZE_WORDS = {"budget": "it has reached its limit of writes", "member": "a member has frozen it"}
+_FREEZE_WORDS = {"budget": "it has used up its budget", "member": "a member has frozen it"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ _STATE_WORDS = {AlertState.WORKING: "works", AlertState.FAILING: "failing", Aler
 _REASONS = {
     DisabledReason.GONE: "The address answered that it is gone.",
     DisabledReason.FAILING: "It accepted no message for three days.",
-    DisabledReason.NO_MEMBER: "This person is no longer a member of the connection.",
+    DisabledReason.NO_EDITOR: "This person is no longer an editor of the connection.",
 }
 _MESSAGE_STATES = {
     DeliveryState.QUEUED: "pending",
