@@ -29,6 +29,7 @@ SIGNED_OUT = {
     "docs-api": "/docs/api",
     "docs-api-sessions": "/docs/api/sessions",
     "bad-link": "/reset/made-up",
+    "bad-invitation": "/invitations/made-up",
     "missing": "/nothing",
 }
 SETTINGS = {
@@ -111,6 +112,8 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
         "alerts": f"{home}/alerts",
         "alert-new": f"{home}/alerts/new",
         "sessions": f"{home}/sessions",
+        "members": f"{home}/members",
+        "member-leave": f"{home}/members/leave",
         "settings": f"{home}/settings",
         "delete": f"{home}/delete",
     }
@@ -125,6 +128,10 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
     if sessions["sessions"]:
         session = f"{home}/sessions/{sessions['sessions'][0]['id']}"
         pages |= {"session": session, "session-undo": f"{session}/undo"}
+    members = await read_json(context, f"{api}/members")
+    others = [one["userId"] for one in members["members"] if one["role"] != "owner"]
+    if others:
+        pages |= {f"member-{name}": f"{home}/members/{others[0]}/{name}" for name in ("role", "remove", "owner")}
     return pages | SETTINGS
 
 

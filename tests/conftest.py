@@ -7,6 +7,7 @@ pytest_plugins = [
     "tests.fixtures.mail",
     "tests.fixtures.mailing",
     "tests.fixtures.twofactor",
+    "tests.fixtures.members",
     "tests.fixtures.bench",
     "tests.fixtures.journal",
     "tests.fakes.dodo",

@@ -157,6 +157,7 @@ def _list_pruners(registry: Registry) -> tuple[Pruner, ...]:
         *accounts.list_pruners(registry, ties=(connections.has_ties, billing.has_ties)),
         *billing.PRUNERS,
         *alerts.PRUNERS,
+        *connections.PRUNERS,
         *mail.PRUNERS,
         *jobs.PRUNERS,
     )

@@ -72,7 +72,7 @@ async def test_from_the_checkout_to_the_plan(selling: Selling, anna: httpx.Async
         "state": "free",
         "until": None,
         "problem": None,
-        "limits": {"connections": 3, "invitations": False},
+        "limits": {"connections": 3, "members": 1, "invitations": False},
         "hasCustomer": False,
     }
     url = await check_out(anna)

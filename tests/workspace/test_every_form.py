@@ -15,7 +15,15 @@ from basewarden.demo.data import EMAIL as DEMO_EMAIL
 from tests.fakes.dodo import FakeDodo, Selling
 from tests.fakes.github import FakeGitHub, complete_flow, make_person
 from tests.fixtures.app import PASSWORD, ServedProduct
-from tests.fixtures.everything import OWNER, add_passkey, fill_pages, open_client, run
+from tests.fixtures.everything import (
+    INVITATION_TOKEN,
+    INVITED,
+    OWNER,
+    add_passkey,
+    fill_pages,
+    open_client,
+    run,
+)
 from tests.fixtures.html_forms import TYPED, HtmlForm, find_forms, read_forms
 from tests.fixtures.page_list import (
     SETTINGS,
@@ -69,6 +77,7 @@ VISITOR_CASES = (
 CONNECTION = "/c/{connection_id}"
 TABLE = f"{CONNECTION}/data/{{table}}"
 ALERT = f"{CONNECTION}/alerts/{{alert_id}}"
+MEMBER_PAGE = "{home}/members/{member}"
 CONNECTION_CASES = (
     FormCase(
         "/connections/new",
@@ -123,6 +132,21 @@ CONNECTION_CASES = (
         {"name": "Shop", "environment": "production"},
         {"name": "   ", "environment": "staging"},
     ),
+    FormCase(
+        f"{CONNECTION}/members/invitations",
+        "{home}/members",
+        "Invitation sent.",
+        {"email": "eve@example.com", "role": "editor"},
+        {"email": "nowhere"},
+    ),
+    FormCase(f"{CONNECTION}/members/invitations/{{invitation_id}}/resend", "{home}/members", "Invitation sent."),
+    FormCase(
+        f"{CONNECTION}/members/invitations/{{invitation_id}}/revoke",
+        "{home}/members/invitations/{invitation}/revoke",
+        "Invitation revoked.",
+    ),
+    FormCase(f"{CONNECTION}/members/{{user_id}}/role", MEMBER_PAGE + "/role", "Role changed.", {"role": "editor"}),
+    FormCase(f"{CONNECTION}/members/{{user_id}}/remove", MEMBER_PAGE + "/remove", "Member removed."),
     FormCase(f"{CONNECTION}/delete", "{home}/delete", "Connections", {"confirm": "Shop"}, {"confirm": "Stop"}),
 )
 ACCOUNT_CASES = (
@@ -146,6 +170,11 @@ ACCOUNT_CASES = (
     FormCase(f"{SETTINGS}/delete", f"{SETTINGS}/delete", "will be deleted on", {"confirm": OWNER}, {"confirm": "me"}),
     FormCase(f"{SETTINGS}/delete/cancel", "/connections", "The deletion was cancelled."),
 )
+OWNER_CASES = (
+    FormCase(f"{CONNECTION}/members/{{user_id}}/owner", MEMBER_PAGE + "/owner", "You are an editor now."),
+    FormCase(f"{CONNECTION}/members/leave", "{home}/members/leave", "You left the connection."),
+)
+INVITED_CASE = FormCase("/invitations/{token}", f"/invitations/{INVITATION_TOKEN}", "You are a member now.")
 SETUP_CASE = FormCase(f"{SETTINGS}/2fa/setup", f"{SETTINGS}/2fa", "Scan this code", status=200)
 OFF_CASES = (
     FormCase(f"{SETTINGS}/2fa/recovery-codes", f"{SETTINGS}/2fa", "Save these ten recovery codes", status=200),
@@ -183,6 +212,8 @@ ALL_CASES = (
     *VISITOR_CASES,
     *CONNECTION_CASES,
     *ACCOUNT_CASES,
+    *OWNER_CASES,
+    INVITED_CASE,
     SETUP_CASE,
     *OFF_CASES,
     *GITHUB_CASES,
@@ -291,6 +322,17 @@ async def test_forms_of_a_connection(
         page = await try_form(owner, case, facts)
         facts["page"] = page.url.path
     await postgres.drop_database(dsn)
+
+
+async def test_forms_of_members(product: ServedProduct, store: Store) -> None:
+    ids = await fill_pages(store, product)
+    await grant_plan(product)
+    owner = await open_client(product, OWNER)
+    for case in OWNER_CASES:
+        await try_form(owner, case, {**vars(ids), "home": f"/c/{store.connection_id}"})
+    await product.sign_up(INVITED)
+    await run(product, "UPDATE users SET email_verified_at = now()")
+    await try_form(await open_client(product, INVITED), INVITED_CASE, {})
 
 
 async def test_forms_of_an_account(product: ServedProduct, dodo: FakeDodo) -> None:

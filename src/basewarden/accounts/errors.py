@@ -56,4 +56,4 @@ class SoleOwner(Conflict):
     """`details` lists what would lose its owner: id, name."""
 
     code = "sole_owner"
-    message = "You are the only owner of some connections. Delete them first."
+    message = "You are the only owner of some connections. Transfer their ownership to other members, or delete them."

@@ -4,6 +4,7 @@ from urllib.parse import quote, urlsplit
 
 HOME = "/connections"
 SIGN_IN = "/signin"
+SIGN_UP = "/signup"
 SETTINGS = "/settings/account"
 SECOND_STEP = "/signin/2fa"
 CONFIRM = "/settings/account/confirm"
@@ -17,8 +18,11 @@ def safe_path(path: str | None) -> str:
     return HOME if parts.scheme or parts.netloc else path
 
 
-def signin_path(back_to: str) -> str:
-    return f"{SIGN_IN}?next={quote(back_to, safe='/')}"
+def signin_path(back_to: str, done: str = "") -> str:
+    """`done` names what has just happened, which the page shows."""
+    if not done:
+        return f"{SIGN_IN}?next={quote(back_to, safe='/')}"
+    return f"{SIGN_IN}?done={done}" if back_to == HOME else f"{SIGN_IN}?done={done}&next={quote(back_to, safe='/')}"
 
 
 def second_step_path(back_to: str) -> str:

@@ -15,8 +15,8 @@ class EventKind(StrEnum):
     """Kinds are only ever added, because the chain keeps its events. `words.py` has a sentence for each.
 
     The sentences know these `details`: `method` (password, github, passkey, link), `second` or `by` (code,
-    recovery_code, passkey), `count` of sessions_ended, and `name` of a passkey, an agent or a connection, or a
-    GitHub `login`.
+    recovery_code, passkey), `count` of sessions_ended, `role` of a member, and `name` of a passkey, an agent or a
+    connection, or a GitHub `login`.
     """
 
     SIGNUP = "signup"
@@ -61,6 +61,19 @@ class EventKind(StrEnum):
     ALERT_CREATED = "alert_created"
     ALERT_DELETED = "alert_deleted"
     ALERT_SECRET_ROTATED = "alert_secret_rotated"  # noqa: S105 - the name of an event
+    MEMBER_INVITED = "member_invited"
+    INVITATION_RESENT = "invitation_resent"
+    INVITATION_REVOKED = "invitation_revoked"
+    INVITATION_ACCEPTED = "invitation_accepted"
+    MEMBER_ROLE_CHANGED = "member_role_changed"
+    MEMBER_REMOVED = "member_removed"
+    MEMBER_LEFT = "member_left"
+    OWNERSHIP_GIVEN = "ownership_given"
+    OWN_ROLE_CHANGED = "own_role_changed"
+    OWN_MEMBERSHIP_ENDED = "own_membership_ended"
+    OWNERSHIP_RECEIVED = "ownership_received"
+    TWOFACTOR_DEMANDED = "twofactor_demanded"
+    TWOFACTOR_NOT_DEMANDED = "twofactor_not_demanded"
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,19 @@ _SENTENCES = {
     EventKind.ALERT_CREATED: "Created an alert",
     EventKind.ALERT_DELETED: "Deleted an alert",
     EventKind.ALERT_SECRET_ROTATED: "Rotated the signing secret of an alert",
+    EventKind.MEMBER_INVITED: "Invited a member",
+    EventKind.INVITATION_RESENT: "Sent an invitation again",
+    EventKind.INVITATION_REVOKED: "Revoked an invitation",
+    EventKind.INVITATION_ACCEPTED: "Accepted an invitation",
+    EventKind.MEMBER_ROLE_CHANGED: "Changed a member's role",
+    EventKind.MEMBER_REMOVED: "Removed a member",
+    EventKind.MEMBER_LEFT: "Left a connection",
+    EventKind.OWNERSHIP_GIVEN: "Transferred the ownership of a connection",
+    EventKind.OWN_ROLE_CHANGED: "An owner changed your role",
+    EventKind.OWN_MEMBERSHIP_ENDED: "An owner removed you from a connection",
+    EventKind.OWNERSHIP_RECEIVED: "Became the owner of a connection",
+    EventKind.TWOFACTOR_DEMANDED: "Required two-factor authentication for a connection",
+    EventKind.TWOFACTOR_NOT_DEMANDED: "Stopped requiring two-factor authentication for a connection",
 }
 _MEANS = {
     "password": "a password",
@@ -69,6 +82,7 @@ _MEANS = {
     "code": "a code",
     "recovery_code": "a recovery code",
 }
+_ROLES = ("viewer", "editor", "owner")
 _BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -98,12 +112,18 @@ def describe_event(event: DetailText) -> str:
     count = event.details.get("count")
     if event.kind == EventKind.SESSIONS_ENDED and isinstance(count, int):
         sentence = "Signed out another session" if count == 1 else f"Signed out {count:,} other sessions"
-    return sentence + _describe_method(event.details) + (f": “{event.name}”" if event.name else "")
+    words = _describe_method(event.details) + _describe_role(event.details)
+    return sentence + words + (f": “{event.name}”" if event.name else "")
 
 
 def _describe_method(details: Mapping[str, Any]) -> str:
     means = [_MEANS[value] for key in ("method", "second", "by") if (value := str(details.get(key))) in _MEANS]
     return f" with {' and '.join(means)}" if means else ""
+
+
+def _describe_role(details: Mapping[str, Any]) -> str:
+    role = details.get("role")
+    return f" as {role}" if role in _ROLES else ""
 
 
 def describe_client(user_agent: str) -> str:

@@ -20,23 +20,28 @@ GRACE = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class BillingPlan:
-    """`connections` None = no limit."""
+    """`members`, of one connection, include its owner. None = no limit."""
 
     key: str
     title: str
     connections: int | None
-    invitations: bool
+    members: int | None
     rank: int
+
+    @property
+    def invitations(self) -> bool:
+        """True where a connection may have other members than its owner."""
+        return self.members is None or self.members > 1
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """The limits, in one place. A deployment without billing gives every person `unlimited`."""
 
-    free: BillingPlan = BillingPlan("free", "Free", 3, invitations=False, rank=0)
-    hosted: BillingPlan = BillingPlan("hosted", "Hosted", 50, invitations=True, rank=1)
-    team: BillingPlan = BillingPlan("team", "Team", None, invitations=True, rank=2)
-    unlimited: BillingPlan = BillingPlan("unlimited", "Self-hosted", None, invitations=True, rank=3)
+    free: BillingPlan = BillingPlan("free", "Free", 3, members=1, rank=0)
+    hosted: BillingPlan = BillingPlan("hosted", "Hosted", 50, members=20, rank=1)
+    team: BillingPlan = BillingPlan("team", "Team", None, members=None, rank=2)
+    unlimited: BillingPlan = BillingPlan("unlimited", "Self-hosted", None, members=None, rank=3)
 
     @property
     def granted(self) -> tuple[BillingPlan, ...]:
@@ -132,6 +137,9 @@ class Entitlement:
 
     def has_room(self, used: int) -> bool:
         return self.plan.connections is None or used < self.plan.connections
+
+    def has_member_room(self, used: int) -> bool:
+        return self.plan.members is None or used < self.plan.members
 
 
 UNLIMITED = Entitlement(CATALOG.unlimited, PlanState.UNLIMITED)

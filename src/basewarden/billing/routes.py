@@ -43,9 +43,10 @@ class Received(BaseModel):
 
 
 class LimitsOut(BaseModel):
-    """None = no limit."""
+    """None = no limit. `members` are those of one connection, with its owner; `invitations`: there may be others."""
 
     connections: int | None
+    members: int | None
     invitations: bool
 
 
@@ -110,6 +111,10 @@ def _show(overview: Overview) -> BillingOut:
         state=entitlement.state,
         until=entitlement.until,
         problem=entitlement.problem,
-        limits=LimitsOut(connections=entitlement.plan.connections, invitations=entitlement.plan.invitations),
+        limits=LimitsOut(
+            connections=entitlement.plan.connections,
+            members=entitlement.plan.members,
+            invitations=entitlement.plan.invitations,
+        ),
         has_customer=overview.has_customer,
     )

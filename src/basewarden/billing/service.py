@@ -54,6 +54,15 @@ class Plans:
             await lock_user(session, person_id)
             await self.check_room(session, person_id, count_used)
 
+    async def take_member_room(self, session: WriteSession, owner_id: UUID, count_used: CountUsed) -> None:
+        """Raises PlanLimit if the owner's plan has no room for another member. Locks like `take_room`."""
+        if not self._is_on:
+            return
+        await lock_user(session, owner_id)
+        entitlement = await self.find_entitlement(session, owner_id)
+        if not entitlement.has_member_room(await count_used()):
+            raise _make_member_limit(entitlement)
+
 
 @dataclass(frozen=True, slots=True)
 class Overview:
@@ -122,4 +131,14 @@ def _make_limit(entitlement: Entitlement) -> PlanLimit:
         f"The plan {plan.title} allows {plan.connections} connections, and you have reached that limit.",
         details={"limit": plan.connections, "plan": plan.key},
         hint="Choose a larger plan under Settings, Billing, or delete a connection. Your connections keep working.",
+    )
+
+
+def _make_member_limit(entitlement: Entitlement) -> PlanLimit:
+    plan = entitlement.plan
+    limit = f"{plan.members} members, with open invitations" if plan.invitations else "one member, its owner"
+    return PlanLimit(
+        f"The plan {plan.title} allows a connection {limit}.",
+        details={"limit": plan.members, "plan": plan.key},
+        hint="Choose a larger plan under Settings, Billing. Members that a connection has keep their access.",
     )

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from basewarden.accounts import Blocker
 from basewarden.connections import queries
+from basewarden.connections.invitations.queries import delete_person_invitations
 from basewarden.connections.targets import ConnectionTargets
 from basewarden.db import ReadSession, WriteSession
 
@@ -17,14 +18,15 @@ class ConnectionErasure:
 
     async def list_blockers(self, session: ReadSession, person_id: UUID) -> Sequence[Blocker]:
         rows = await queries.list_solely_owned(session, person_id)
-        return [Blocker(connection_id, name, f"/c/{connection_id}/settings") for connection_id, name in rows]
+        return [Blocker(connection_id, name, f"/c/{connection_id}/members") for connection_id, name in rows]
 
     async def lock(self, session: WriteSession, person_id: UUID) -> None:
         await queries.lock_owned_connections(session, person_id)
 
     async def forget(self, session: WriteSession, person_id: UUID) -> Mapping[str, int]:
-        """Deletes memberships, and announces that to every process, since roles are cached for seconds."""
+        """Deletes memberships and invitations, and announces that to every process: roles are cached for seconds."""
         left = await queries.delete_memberships(session, person_id)
         for connection_id in left:
             await self._targets.announce_change(session, connection_id)
-        return {"connection_members": len(left)}
+        invitations = await delete_person_invitations(session, person_id)
+        return {"connection_members": len(left), "connection_invitations": invitations}

@@ -1,12 +1,14 @@
-"""The part of connections in a person's data export: their memberships, owned connections and agents."""
+"""The part of connections in a person's data export: their memberships, invitations, owned connections and agents."""
 
 from basewarden.accounts import ExportPart, ExportRows, Person
 from basewarden.connections import queries
+from basewarden.connections.invitations.queries import stream_invitations
 from basewarden.db import ReadSession
 
 _SEALED = "the connection string with its password, encrypted"
 _SEALED_KEY = "the project's key, encrypted"
 _HASH = "a hash of the token, which is not exported"
+_LINK_HASH = "a hash of the link, which is not exported"
 _CREATOR = "may be another person"
 
 _CONNECTION = (
@@ -15,6 +17,7 @@ _CONNECTION = (
     "environment",
     "url",
     "db_role",
+    "requires_two_factor",
     "facts",
     "rest_facts",
     "probed_at",
@@ -23,6 +26,7 @@ _CONNECTION = (
     "changed_at",
     "created_at",
 )
+_INVITATION = ("id", "connection_id", "email", "role", "created_at", "expires_at", "accepted_at")
 _MEMBERSHIP = ("connection_id", "role", "created_at", "steps_dismissed_at")
 _AGENT = (
     "id",
@@ -60,6 +64,10 @@ def _list_agents(session: ReadSession, person: Person) -> ExportRows:
     return queries.stream_agents_of_person(session, _AGENT, person.id)
 
 
+def _list_invitations(session: ReadSession, person: Person) -> ExportRows:
+    return stream_invitations(session, _INVITATION, person.id)
+
+
 CONNECTION_PARTS = (
     ExportPart(
         "memberships",
@@ -68,6 +76,18 @@ CONNECTION_PARTS = (
         _MEMBERSHIP,
         {"user_id": "always you"},
         joined=("connection_name",),
+    ),
+    ExportPart(
+        "invitations",
+        "connection_invitations",
+        _list_invitations,
+        _INVITATION,
+        {
+            "email_key": "the address once more, as it is compared",
+            "token_hash": _LINK_HASH,
+            "invited_by": _CREATOR,
+            "accepted_by": _CREATOR,
+        },
     ),
     ExportPart(
         "connections",

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Text, func
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Text, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -80,6 +80,7 @@ class Connection(Base):
     url: Mapped[str | None] = mapped_column(Text)  # of the API, as the probe found it
     sealed_key: Mapped[bytes | None] = sealed_column(nullable=True)
     db_role: Mapped[str | None] = mapped_column(Text)
+    requires_two_factor: Mapped[bool] = mapped_column(server_default=text("false"))  # of members, not of agents
     facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     rest_facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     probed_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -124,6 +125,34 @@ class ConnectionMember(Base):
     role: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     steps_dismissed_at: Mapped[datetime | None]  # the first steps on the connection's home
+
+
+class ConnectionInvitation(Base):
+    """An invitation by email. Sending it again replaces its token; it ends with `accepted_at`, or is deleted."""
+
+    __tablename__ = "connection_invitations"
+    __table_args__ = (
+        Index(
+            "ix_connection_invitations_waiting",
+            "connection_id",
+            "email_key",
+            unique=True,
+            postgresql_where=text("accepted_at IS NULL"),
+        ),
+        Index("ix_connection_invitations_email_key", "email_key"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"))
+    email: Mapped[str] = mapped_column(Text)
+    email_key: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(Text)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    invited_by: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    accepted_at: Mapped[datetime | None]
+    accepted_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
 
 
 class Agent(Base):

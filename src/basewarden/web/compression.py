@@ -16,7 +16,7 @@ _SMALLEST = 1024
 _LARGE = 64 * 1024
 _LEVEL = 8
 _OWN: Final = (b"same-origin", b"none")
-_NEVER: Final = ("/api/", "/static/", "/reset/", "/verify-email/", "/settings/account/2fa")
+_NEVER: Final = ("/api/", "/static/", "/reset/", "/verify-email/", "/invitations/", "/settings/account/2fa")
 
 
 class Compression:

@@ -15,7 +15,10 @@ from basewarden.workspace.connection_list import MAX_CONNECTIONS, PER_PAGE, read
 
 router = APIRouter(include_in_schema=False)
 
-_DONE = {"deleted": "Connection deleted. Its database was not changed."}
+_DONE = {
+    "deleted": "Connection deleted. Its database was not changed.",
+    "left": "You left the connection.",
+}
 _MAX_PAGE = MAX_CONNECTIONS // PER_PAGE + 1
 
 

@@ -36,7 +36,7 @@ _LATELY = timedelta(days=1)
 
 router = APIRouter(prefix="/c/{connection_id}", include_in_schema=False)
 
-_DONE = {"created": "Connected. Create an agent next."}
+_DONE = {"created": "Connected. Create an agent next.", "joined": "Invitation accepted. You are a member now."}
 
 
 @router.get("")

@@ -6,6 +6,7 @@ form is shown again with the typed values and a link to confirm the identity.
 
 from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
@@ -17,11 +18,12 @@ from basewarden.accounts.errors import BadPassword, OAuthOnly, ReauthRequired
 from basewarden.accounts.password.routes import AccountsDep, ChangePassword
 from basewarden.accounts.password.schemas import SentPassword, reveal
 from basewarden.accounts.profile.routes import Name, ProfilesDep, ProfileUpdate
-from basewarden.accounts.return_path import SETTINGS, confirm_beside_path, confirm_path
+from basewarden.accounts.return_path import SETTINGS, confirm_beside_path, confirm_path, safe_path
 from basewarden.accounts.signin.callers import SignedIn
 from basewarden.accounts.signin.cookies import set_signin_cookies
 from basewarden.accounts.signin.routes import SessionListDep
 from basewarden.accounts.signin.sessions import Person
+from basewarden.accounts.signup.cookies import set_return_cookie
 from basewarden.accounts.verification.routes import ChangeEmail, EmailChangeDep, VerificationDep
 from basewarden.audit import list_events
 from basewarden.db import ReadSession, WriteSession
@@ -49,6 +51,12 @@ _DONE = {
 
 class SetPasswordForm(BaseModel):
     newPassword: SentPassword  # noqa: N815 - as in the form that changes it
+
+
+class VerifyForm(BaseModel):
+    """`next` is checked where it is used."""
+
+    next: str = ""
 
 
 class RenameForm(ProfileUpdate):
@@ -134,13 +142,27 @@ async def post_email(
 
 @router.post(f"{SETTINGS}/verify")
 async def post_verify(
-    person: SignedIn, session: Writing, verification: VerificationDep, client_info: ClientInfoDep
+    *,
+    request: Request,
+    person: SignedIn,
+    session: Writing,
+    verification: VerificationDep,
+    settings: SettingsDep,
+    client_info: ClientInfoDep,
 ) -> Response:
-    """Sends the link again; there is nothing to send where the address is verified already."""
+    """Sends the link again; there is nothing to send where the address is verified already.
+
+    `next` is the page that waits for it, to which the link then leads in this browser.
+    """
+    form = await parse_form(request, VerifyForm)
+    back_to = safe_path(form.data.next) if form.data is not None and form.data.next else SETTINGS
     await verification.start(session, person, client_info)
     if person.is_verified:
-        return redirect(SETTINGS)
-    return redirect(f"{SETTINGS}?done={'verify' if verification.is_configured else 'no-email'}")
+        return redirect(back_to)
+    response = redirect(f"{urlsplit(back_to).path}?done={'verify' if verification.is_configured else 'no-email'}")
+    if back_to != SETTINGS:
+        set_return_cookie(response, settings, back_to)
+    return response
 
 
 @router.post(f"{SETTINGS}/password")

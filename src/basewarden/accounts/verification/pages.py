@@ -11,10 +11,15 @@ from starlette.responses import Response
 
 from basewarden.accounts.client_info import ClientInfoDep
 from basewarden.accounts.link_pages import BAD_LINK, keep_token, show_bad_link
-from basewarden.accounts.return_path import HOME, SETTINGS, SIGN_IN, second_step_path
+from basewarden.accounts.return_path import HOME, SETTINGS, second_step_path, signin_path
 from basewarden.accounts.signin.callers import DevicesDep, SignInSessionsDep, find_caller
 from basewarden.accounts.signin.cookies import set_device_cookie, set_signin_cookies
-from basewarden.accounts.signup.cookies import read_signup_cookie, set_address_cookie
+from basewarden.accounts.signup.cookies import (
+    clear_return_cookie,
+    read_return_cookie,
+    read_signup_cookie,
+    set_address_cookie,
+)
 from basewarden.accounts.signup.service import LinkSignIns
 from basewarden.web import PagesDep, Reading, SettingsDep, Writing, anyone, inject, redirect
 
@@ -73,12 +78,16 @@ async def post_verify(
         )
     except BAD_LINK as error:
         return show_bad_link(request, pages, error, _ASK_FOR_VERIFICATION)
+    back_to = read_return_cookie(request.scope, settings)
     if result.signin is not None:
-        response = redirect(second_step_path(HOME) if result.signin.needs_mfa else HOME)
+        response = redirect(second_step_path(back_to) if result.signin.needs_mfa else back_to)
+        clear_return_cookie(response, settings)
         set_signin_cookies(response, settings, result.signin.tokens)
         set_device_cookie(response, settings, devices.issue(result.email))
         return response
-    response = redirect(f"{SETTINGS}?done=verified" if caller is not None else f"{SIGN_IN}?done=verified")
+    usual = f"{SETTINGS}?done=verified" if back_to == HOME else back_to
+    response = redirect(usual if caller is not None else signin_path(back_to, "verified"))
+    clear_return_cookie(response, settings)
     set_address_cookie(response, settings, result.email)
     if result.tokens is not None:
         set_signin_cookies(response, settings, result.tokens)

@@ -57,6 +57,7 @@ GROUPS: Final[Mapping[str, tuple[str, str]]] = {
     "passkeys": ("Passkeys", "Sign in without a password."),
     "signins": ("Sign-in sessions", "Where you are signed in, and confirming that it is you."),
     "connections": ("Connections and agents", "Credentials go in and are never returned."),
+    "members": ("Members", "Who may open a connection, and invitations to it."),
     "data": ("A connection's schema", "Beside the tables themselves, which PostgREST's contract describes."),
     "alerts": ("Alerts", "Where messages about events go, and the messages that were sent."),
     "sessions": ("Sessions and undo", "What was written through a connection, and how to undo it."),
