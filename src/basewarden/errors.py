@@ -24,6 +24,8 @@ class AppError(Exception):
     status: ClassVar[int]
     code: ClassVar[str]
     message: ClassVar[str]
+    page_href: str | None = None
+    """Where a page redirects to instead of showing the error: a path of this site."""
 
     def __init__(
         self,

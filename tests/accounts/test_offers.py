@@ -39,4 +39,4 @@ async def test_the_advice_before_a_deletion_names_only_possible_steps(
 ) -> None:
     page = (await owner.get("/settings/account/data")).text
     assert f"/c/{connection_id}" in page
-    assert "First delete the connections that only you own:" in page
+    assert "First transfer the ownership of the connections that only you own, or delete them:" in page

@@ -40,6 +40,7 @@ def test_without_payment_or_grant_the_plan_is_free() -> None:
     assert decide((), (), NOW) == Entitlement(CATALOG.free, PlanState.FREE)
     assert decide((), (), NOW).has_room(2)
     assert not decide((), (), NOW).has_room(3)
+    assert not decide((), (), NOW).has_member_room(1)
 
 
 def test_active_until_the_provider_says_otherwise() -> None:

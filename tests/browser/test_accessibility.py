@@ -12,7 +12,7 @@ from basewarden.demo.data import EMAIL as DEMO_EMAIL
 from tests.browser.conftest import PageErrors
 from tests.browser.examine import examine, list_found, look_for_violations
 from tests.fixtures.app import PASSWORD, ServedProduct
-from tests.fixtures.everything import OWNER, fill_pages, run
+from tests.fixtures.everything import INVITATION_TOKEN, INVITED, MEMBER, OWNER, fill_pages, run
 from tests.fixtures.page_list import (
     HALF_SIGNED_IN_PAGES,
     OPERATOR_PAGES,
@@ -101,6 +101,22 @@ async def test_every_page_of_a_connection(inspection: Inspection, store: Store, 
     await inspection.submit(f"{store.table('lamps')}/+new", "/+new")
     await inspection.submit(f"/c/{ids.connection}/alerts/new", "/alerts")
     await inspection.submit("/operator/billing", "/grants")
+    assert list_found(inspection.found) == {}
+
+
+async def test_what_an_invited_person_and_a_locked_out_member_see(
+    inspection: Inspection, store: Store, product: ServedProduct
+) -> None:
+    ids = await fill_pages(store, product)
+    invitation = f"/invitations/{INVITATION_TOKEN}"
+    await inspection.open(invitation)
+    await inspection.sign_in(MEMBER)
+    await inspection.open(invitation, f"/c/{ids.connection}/members")
+    await run(product, "UPDATE connections SET requires_two_factor = true")
+    await inspection.open(f"/c/{ids.connection}/two-factor", "/connections")
+    await product.sign_up(INVITED)
+    await inspection.sign_in(INVITED)
+    await inspection.open(invitation)
     assert list_found(inspection.found) == {}
 
 

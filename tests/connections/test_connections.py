@@ -27,6 +27,7 @@ async def test_a_connection_is_made_shown_changed_and_deleted(
         "hasPostgresUrl": True,
         "role": project.role,
         "dbRole": None,
+        "requiresTwoFactor": False,
         "member": "owner",
         "serverVersion": body["serverVersion"],
         "createdAt": body["createdAt"],

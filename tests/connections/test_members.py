@@ -137,8 +137,8 @@ async def test_of_two_transfers_at_once_one_is_made(team: Team) -> None:
 async def test_of_two_owners_who_leave_at_once_one_stays(team: Team) -> None:
     await team.sql(f"UPDATE connection_members SET role = 'owner' WHERE user_id = '{team.ids['editor']}'")
     people = {"owner": team.owner, "editor": team.editor}
-    leaving = (person.delete(f"{team.api}/members/{team.ids[role]}") for role, person in people.items())
-    answers = await asyncio.gather(*leaving)
+    removals = (person.delete(f"{team.api}/members/{team.ids[role]}") for role, person in people.items())
+    answers = await asyncio.gather(*removals)
     assert sorted(answer.status_code for answer in answers) == [204, 409]
     assert await team.sql("SELECT count(*) FROM connection_members WHERE role = 'owner'") == [(1,)]
 

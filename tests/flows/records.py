@@ -90,6 +90,19 @@ class Records:
         )
         return agent_id
 
+    async def add_invitation(self, email: str, connection_id: UUID | str, inviter_id: UUID) -> None:
+        await self.insert(
+            "connection_invitations",
+            id=uuid4(),
+            connection_id=connection_id,
+            email=email,
+            email_key=email,
+            role="viewer",
+            token_hash=uuid4().bytes,
+            invited_by=inviter_id,
+            expires_at="2099-01-01",
+        )
+
     async def add_billing_rows(self, word: str, person_id: UUID) -> None:
         """A customer with a subscription, a payment, a checkout and a grant."""
         customer, now = f"cus_{word}", datetime.now(UTC)

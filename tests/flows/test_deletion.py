@@ -229,6 +229,9 @@ async def test_no_trace_is_left(serve: Serve, records: Records) -> None:
         "UPDATE journal_mutations SET before = '{}', after = '{}', before_exact = '{}', after_exact = '{}'"
     )
     await records.insert("letters", id=UUID(int=1), user_id=bob_id, kind="email_taken", address=ADA)
+    other = await records.add_connection("Other", bob_id)
+    await records.add_invitation(ADA, other, bob_id)
+    await records.add_invitation("guest@example.com", shared, ada_id)
     await records.run("UPDATE connections SET facts = %s", Jsonb({"login_role": "x", "server_version": "18"}))
     assert (await ada.get("/api/account/export")).status_code == 200
     assert (await ada.post(DELETE)).status_code == 200
@@ -237,6 +240,7 @@ async def test_no_trace_is_left(serve: Serve, records: Records) -> None:
     counts = await delete_due(product)
     assert counts["users"] == counts["connection_members"] == counts["journal_sessions"] == 1
     assert counts["letters"] > 3
+    assert counts["connection_invitations"] == 2
     assert await find_traces(records, ADA, NAME, "203.0.113.9") == []
     assert await find_traces(records, str(ada_id)) == ["journal_sessions.caller_key", "journal_sessions.user_id"]
     assert await find_traces(records, str(audit_id)) == ["audit_events.subject"]

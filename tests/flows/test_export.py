@@ -115,6 +115,7 @@ async def test_every_part_is_there(product: ServedProduct, house: House, records
     of_agent = await records.add_session(MINE, house.own, agent_id=agent_id)
     own_elsewhere = await records.add_session(MINE, house.others, person_id=house.owner_id)
     await records.add_alert(MINE, house.own, house.owner_id)
+    await records.add_invitation("guest@example.com", house.own, house.owner_id)
     file = (await house.owner.get(EXPORT)).json()
     parts = [part.name for part in product.registry.get(Export).parts]
     assert list(file) == ["format", "exportedAt", *parts, "leftOut"]
@@ -147,6 +148,7 @@ async def test_nothing_of_anybody_else_is_in_it(house: House, records: Records) 
     await records.add_session(MINE, house.others, person_id=house.owner_id)
     await records.add_alert(THEIRS, house.others, house.other_id)
     await records.add_alert(MINE, house.others, house.owner_id)
+    await records.add_invitation(f"{THEIRS}@example.com", house.others, house.other_id)
     await records.insert(
         "letters", id=uuid4(), user_id=house.owner_id, kind="email_taken", address=f"{THEIRS}@example.com"
     )
@@ -157,6 +159,20 @@ async def test_nothing_of_anybody_else_is_in_it(house: House, records: Records) 
     assert "email_taken" not in text
     assert MINE in text
     assert THEIRS in (await house.other.get(EXPORT)).text
+
+
+async def test_invitations_that_a_person_sent_and_got_are_theirs(house: House, records: Records) -> None:
+    """One to an address that is not confirmed may be another person's."""
+    await records.add_invitation("guest@example.com", house.own, house.owner_id)
+    third = await records.add_connection("third shop", house.other_id)
+    await records.add_invitation(OWNER, third, house.other_id)
+    assert await list_invited(house) == ["guest@example.com"]
+    await records.run("UPDATE users SET email_verified_at = now() WHERE id = %s", house.owner_id)
+    assert await list_invited(house) == ["guest@example.com", OWNER]
+
+
+async def list_invited(house: House) -> list[str]:
+    return sorted(one["email"] for one in (await house.owner.get(EXPORT)).json()["invitations"])
 
 
 async def test_what_they_did_is_theirs_only_where_they_are_a_member(house: House, records: Records) -> None:

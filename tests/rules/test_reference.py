@@ -19,6 +19,8 @@ from scripts.reference import (
     make_rest_table,
     put_table,
 )
+from scripts.routes_reference import PAGE as ROUTES_PAGE
+from scripts.routes_reference import make_table
 
 SETTINGS_PAGE = ERRORS_PAGE.parent / "settings.md"
 BUDGETS_PAGE = ERRORS_PAGE.parent / "budgets.md"
@@ -72,6 +74,12 @@ def test_the_page_of_the_rest_server_is_up_to_date() -> None:
 
 def test_the_api_page_is_up_to_date() -> None:
     assert make_page() == PAGE.read_text(), "run python -m scripts.api_reference"
+
+
+def test_the_routes_page_is_up_to_date() -> None:
+    page = ROUTES_PAGE.read_text()
+    assert page == put_table(page, make_table()), "run python -m scripts.routes_reference"
+    assert "nothing is declared" not in page
 
 
 def test_the_settings_page_names_each_setting_once() -> None:

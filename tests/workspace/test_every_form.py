@@ -146,6 +146,7 @@ CONNECTION_CASES = (
         "Invitation revoked.",
     ),
     FormCase(f"{CONNECTION}/members/{{user_id}}/role", MEMBER_PAGE + "/role", "Role changed.", {"role": "editor"}),
+    FormCase(f"{CONNECTION}/members/two-factor", "{home}/members/two-factor", "for your own account first", status=409),
     FormCase(f"{CONNECTION}/members/{{user_id}}/remove", MEMBER_PAGE + "/remove", "Member removed."),
     FormCase(f"{CONNECTION}/delete", "{home}/delete", "Connections", {"confirm": "Shop"}, {"confirm": "Stop"}),
 )

@@ -11,16 +11,17 @@ from basewarden.connections.agent_activity import (
 )
 from basewarden.connections.agent_pages import AgentActivityDep
 from basewarden.connections.agents import AgentCaller, Agents, count_agents, list_agents
-from basewarden.connections.callers import Editor, Membership, Viewer
+from basewarden.connections.callers import Editor, Membership, Viewer, needs_second_factor
 from basewarden.connections.deletion import SessionCounter
-from basewarden.connections.errors import ConnectionFailed, Reason, TablesUnchecked
+from basewarden.connections.errors import ConnectionFailed, Reason, TablesUnchecked, TwoFactorRequired
 from basewarden.connections.health import check_health, make_failure, read_last_health
 from basewarden.connections.models import Access, Agent, Connection, Environment, Role
 from basewarden.connections.project_tables import ExampleTable, ProjectTables
 from basewarden.connections.queries import (
     list_connections_by_id,
-    list_member_ids,
     list_named_connections,
+    list_openable,
+    list_openable_roles,
     list_owner_ids,
     list_person_roles,
     list_row_limits,
@@ -60,6 +61,7 @@ __all__ = [
     "Role",
     "SessionCounter",
     "TablesUnchecked",
+    "TwoFactorRequired",
     "Viewer",
     "check_health",
     "count_agents",
@@ -67,13 +69,15 @@ __all__ = [
     "find_setup",
     "list_agents",
     "list_connections_by_id",
-    "list_member_ids",
     "list_named_connections",
+    "list_openable",
+    "list_openable_roles",
     "list_owner_ids",
     "list_person_roles",
     "list_row_limits",
     "make_failure",
     "make_snippets",
+    "needs_second_factor",
     "pin_host",
     "read_last_health",
 ]

@@ -9,7 +9,9 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from basewarden.accounts import Person, SignedIn
+from basewarden.connections.errors import TwoFactorRequired
 from basewarden.connections.models import Connection, Role
+from basewarden.connections.queries import list_openable
 from basewarden.connections.service import find_membership, list_connections
 from basewarden.core.ids import parse_id
 from basewarden.core.logs import bind_log_context
@@ -28,15 +30,18 @@ class Membership:
 
 
 def member(minimum: Role) -> Callable[..., Coroutine[Any, Any, Membership]]:
-    """A dependency for routes under `{connection_id}`: 404 for non-members, 403 below the minimum role."""
+    """A dependency for routes under `{connection_id}`: 404 for non-members, 403 below the minimum role.
+
+    403 also for a member without the second factor that the connection requires.
+    """
 
     @callers(CallerKind.MEMBER, role=minimum)
     async def require_member(
         request: Request, connection_id: str, person: SignedIn, database: DatabaseDep, shell: ShellDep
     ) -> Membership:
-        membership = await _find_membership(database, connection_id, person)
-        if membership is None:
-            raise NotFound
+        membership = await require_membership(connection_id, person, database)
+        if needs_second_factor(membership.connection, person):
+            raise TwoFactorRequired(membership.connection.id)
         request.state.connection = membership.connection
         request.state.role = membership.role
         await shell.fill_counts(request, membership.connection.id)
@@ -58,20 +63,30 @@ async def list_sidebar_connections(database: Database, person_id: UUID) -> list[
 async def find_sidebar_connection(
     database: Database, connection_id: UUID, person_id: UUID
 ) -> tuple[Connection, Role] | None:
-    """Finds a person's connection with their role, for the frame of a page that is not of the connection itself."""
+    """Finds a connection that a person may open, with their role, for the frame of a page that is not of it itself."""
     async with database.read_only() as session:
-        return await find_membership(session, connection_id, person_id)
+        openable = await list_openable(session, connection_id, [person_id])
+        return await find_membership(session, connection_id, person_id) if openable else None
 
 
-async def _find_membership(database: Database, connection_id: str, person: Person) -> Membership | None:
+@callers(CallerKind.MEMBER, role=Role.VIEWER)
+async def require_membership(connection_id: str, person: SignedIn, database: DatabaseDep) -> Membership:
+    """404 for non-members. Only for what a member may know without the second factor that the connection requires."""
     wanted = parse_id(connection_id)
     if wanted is None:
-        return None
+        raise NotFound
     async with database.read_only() as session:
         found = await find_membership(session, wanted, person.id)
-    return Membership(*found, person) if found else None
+    if found is None:
+        raise NotFound
+    return Membership(*found, person)
 
 
+def needs_second_factor(connection: Connection, person: Person) -> bool:
+    return connection.requires_two_factor and not person.has_two_factor
+
+
+MemberWithoutFactor = Annotated[Membership, Depends(require_membership)]
 Viewer = Annotated[Membership, Depends(member(Role.VIEWER))]
 Editor = Annotated[Membership, Depends(member(Role.EDITOR))]
 Owner = Annotated[Membership, Depends(member(Role.OWNER))]

@@ -17,8 +17,12 @@ class ConnectionErasure:
         self._targets = targets
 
     async def list_blockers(self, session: ReadSession, person_id: UUID) -> Sequence[Blocker]:
+        """Each leads to where its ownership can be transferred or, without other members, to where it is deleted."""
         rows = await queries.list_solely_owned(session, person_id)
-        return [Blocker(connection_id, name, f"/c/{connection_id}/members") for connection_id, name in rows]
+        return [
+            Blocker(connection_id, name, f"/c/{connection_id}/{'members' if has_members else 'settings'}")
+            for connection_id, name, has_members in rows
+        ]
 
     async def lock(self, session: WriteSession, person_id: UUID) -> None:
         await queries.lock_owned_connections(session, person_id)

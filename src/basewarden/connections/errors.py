@@ -1,9 +1,10 @@
-"""Why a database or a project cannot be used: a code, a sentence and a hint for each reason."""
+"""The errors of connections. For a database or project that cannot be used: a code, a sentence and a hint."""
 
 from enum import StrEnum
 from typing import Literal
+from uuid import UUID
 
-from basewarden.errors import Invalid, Unavailable
+from basewarden.errors import Conflict, Forbidden, Invalid, Unavailable
 
 
 class Reason(StrEnum):
@@ -153,3 +154,19 @@ class ConnectionFailed(Invalid):
 class TablesUnchecked(Unavailable):
     code = "tables_unchecked"
     message = "The project cannot be reached, so its tables could not be checked. Try again."
+
+
+class TwoFactorRequired(Forbidden):
+    """The member has to turn it on; a page redirects to one that says so."""
+
+    code = "two_factor_required"
+    message = "This connection requires two-factor authentication. Turn it on for your account first."
+
+    def __init__(self, connection_id: UUID) -> None:
+        super().__init__()
+        self.page_href = f"/c/{connection_id}/two-factor"
+
+
+class TwoFactorOff(Conflict):
+    code = "two_factor_off"
+    message = "Turn on two-factor authentication for your own account first."

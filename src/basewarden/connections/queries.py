@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from basewarden.accounts import User
 from basewarden.connections.models import Agent, AgentState, Connection, ConnectionMember, Role
 from basewarden.db import ReadSession, WriteSession
 
@@ -207,10 +208,17 @@ async def list_person_roles(session: AsyncSession, user_id: UUID) -> dict[UUID, 
     return {connection_id: Role(role) for connection_id, role in await session.execute(query)}
 
 
-async def list_member_ids(session: AsyncSession, connection_id: UUID, people: Collection[UUID]) -> set[UUID]:
-    """Lists those of these people who are members."""
+async def list_openable_roles(session: AsyncSession, user_id: UUID) -> dict[UUID, Role]:
+    """Lists the roles on the connections that a person may open."""
+    query = select(ConnectionMember.connection_id, ConnectionMember.role)
+    found = await session.execute(query.where(ConnectionMember.user_id == user_id, _is_openable()))
+    return {connection_id: Role(role) for connection_id, role in found}
+
+
+async def list_openable(session: AsyncSession, connection_id: UUID, people: Collection[UUID]) -> set[UUID]:
+    """Lists those of these people who may open the connection: members, with the second factor if it requires one."""
     query = select(ConnectionMember.user_id).where(
-        ConnectionMember.connection_id == connection_id, ConnectionMember.user_id.in_(people)
+        ConnectionMember.connection_id == connection_id, ConnectionMember.user_id.in_(people), _is_openable()
     )
     return set(await session.scalars(query))
 
@@ -220,6 +228,15 @@ async def list_owner_ids(session: AsyncSession, connection_id: UUID) -> list[UUI
         ConnectionMember.connection_id == connection_id, ConnectionMember.role == Role.OWNER
     )
     return sorted(await session.scalars(query))
+
+
+def _is_openable() -> ColumnElement[bool]:
+    """Of a membership: that it lacks no second factor that the connection requires."""
+    return exists().where(
+        Connection.id == ConnectionMember.connection_id,
+        User.id == ConnectionMember.user_id,
+        or_(~Connection.requires_two_factor, User.sealed_totp_secret.is_not(None)),
+    )
 
 
 async def is_member_anywhere(session: AsyncSession, user_id: UUID) -> bool:
@@ -283,11 +300,14 @@ async def lock_owned_connections(session: WriteSession, user_id: UUID) -> None:
     await session.execute(query.with_for_update())
 
 
-async def list_solely_owned(session: AsyncSession, user_id: UUID) -> Sequence[Row[UUID, str]]:
-    """Lists id and name of the connections whose only owner is this person."""
+async def list_solely_owned(session: AsyncSession, user_id: UUID) -> Sequence[Row[UUID, str, bool]]:
+    """Lists the connections whose only owner is this person: id, name, and whether they have other members."""
     other = aliased(ConnectionMember)
     has_other = exists().where(other.connection_id == Connection.id, other.role == Role.OWNER, other.user_id != user_id)
-    query = select(Connection.id, Connection.name).where(Connection.id.in_(_select_owned(user_id)), ~has_other)
+    has_members = exists().where(other.connection_id == Connection.id, other.user_id != user_id)
+    query = select(Connection.id, Connection.name, has_members).where(
+        Connection.id.in_(_select_owned(user_id)), ~has_other
+    )
     return (await session.execute(query.order_by(Connection.id))).all()
 
 

@@ -153,6 +153,7 @@ def show_connection(connection: Connection, role: Role) -> ConnectionOut:
         has_postgres_url=connection.is_direct,
         role=connection.role,
         db_role=connection.db_role,
+        requires_two_factor=connection.requires_two_factor,
         member=role,
         server_version=connection.server if connection.facts is None else connection.facts["server_version"],
         created_at=connection.created_at,

@@ -240,6 +240,7 @@ class ConnectionOut(ResponseBody):
     has_postgres_url: bool
     role: str
     db_role: str | None
+    requires_two_factor: bool
     member: Role
     server_version: str
     created_at: datetime

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from basewarden.accounts import Person
 from basewarden.connections import queries
 from basewarden.connections.db_connections import make_dsn
-from basewarden.connections.errors import ConnectionFailed, Reason
+from basewarden.connections.errors import ConnectionFailed, Reason, TwoFactorRequired
 from basewarden.connections.models import Connection, Environment, Role
 from basewarden.connections.rest.client import RestClient
 from basewarden.connections.rest.keys import ProjectKey, parse_key
@@ -37,6 +38,7 @@ class ConnectionTarget:
     api: "ProjectAPI | None"
     db_role: str | None
     is_pooled: bool = False
+    requires_two_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,14 @@ class ConnectionTargets:
             raise NotFound
         return target
 
-    async def find_role(self, connection_id: UUID, person_id: UUID) -> Role | None:
-        """Finds a person's role on a connection; None for others."""
-        return await self._roles.get((connection_id, person_id))
+    async def find_role(self, connection_id: UUID, person: Person) -> Role | None:
+        """Finds a person's role on a connection; None for others. Raises TwoFactorRequired."""
+        role = await self._roles.get((connection_id, person.id))
+        if role is None or person.has_two_factor:
+            return role
+        if (await self.get_target(connection_id)).requires_two_factor:
+            raise TwoFactorRequired(connection_id)
+        return role
 
     async def open_dsn(self, target: ConnectionTarget) -> Secret:
         """Returns libpq's string for the next connection: the host is resolved, checked and pinned each time."""
@@ -107,6 +114,7 @@ class ConnectionTargets:
             api=None if connection.is_direct else self.unseal_api(connection),
             db_role=connection.assumed_role if connection.is_direct else None,
             is_pooled=bool((connection.facts or {}).get("is_pooled")),
+            requires_two_factor=connection.requires_two_factor,
         )
 
     async def _load_role(self, key: tuple[UUID, UUID]) -> Role | None:

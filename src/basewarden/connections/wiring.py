@@ -21,7 +21,9 @@ from basewarden.connections.invitations.service import Invitations
 from basewarden.connections.kept_secrets import KeptSecrets
 from basewarden.connections.members import pages as member_pages
 from basewarden.connections.members import routes as member_routes
+from basewarden.connections.members import two_factor_pages, two_factor_routes
 from basewarden.connections.members.service import Members
+from basewarden.connections.members.two_factor import TwoFactorRule
 from basewarden.connections.queries import count_owned, is_member_anywhere
 from basewarden.connections.service import Connections
 from basewarden.connections.targets import ConnectionTargets
@@ -42,6 +44,8 @@ ROUTERS = (
     accept_pages.router,
     member_routes.router,
     member_pages.router,
+    two_factor_routes.router,
+    two_factor_pages.router,
 )
 KEEP_INVITATIONS = timedelta(days=30)
 """After they expired, so that an old link is reported as expired or used and not as unknown."""
@@ -84,6 +88,7 @@ def _add_members(registry: Registry, targets: ConnectionTargets) -> None:
             settings=registry.get(Settings),
         )
     )
+    registry.add(TwoFactorRule(members=members, targets=targets))
     registry.add(Acceptance(targets=targets, plans=plans, emails=emails, audit=audit))
 
 

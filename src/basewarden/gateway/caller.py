@@ -101,7 +101,7 @@ class Callers:
                 raise NotFound
             return self._make_agent(agents[0], await self._targets.get_target(wanted))
         assert person is not None
-        role = await self._targets.find_role(wanted, person.id)
+        role = await self._targets.find_role(wanted, person)
         if role is None:
             raise NotFound
         target = await self._targets.get_target(wanted)

@@ -8,7 +8,7 @@ from contextlib import aclosing
 import msgspec
 
 from basewarden.accounts import ExportPart, ExportRows, Person
-from basewarden.connections import Role, list_person_roles
+from basewarden.connections import Role, list_openable_roles
 from basewarden.db import ReadSession
 from basewarden.journal import queries
 from basewarden.journal.refusals.queries import stream_refusals
@@ -81,7 +81,7 @@ _MUTATION = (
 
 
 async def _list_sessions(session: ReadSession, person: Person, columns: tuple[str, ...] = _SESSION) -> ExportRows:
-    roles = await list_person_roles(session, person.id)
+    roles = await list_openable_roles(session, person.id)
     owned = [connection_id for connection_id, role in roles.items() if role is Role.OWNER]
     async with aclosing(
         queries.stream_sessions_of_person(session, columns, person.id, member_of=list(roles), owned=owned)
@@ -109,7 +109,7 @@ async def _list_mutations(session: ReadSession, person: Person) -> ExportRows:
 
 async def _list_refusals(session: ReadSession, person: Person) -> ExportRows:
     """Refusals of agents on connections that the person owns."""
-    roles = await list_person_roles(session, person.id)
+    roles = await list_openable_roles(session, person.id)
     owned = [connection_id for connection_id, role in roles.items() if role is Role.OWNER]
     async with aclosing(stream_refusals(session, _REFUSAL, owned)) as rows:
         async for row in rows:

@@ -1,9 +1,10 @@
 """What all features use to serve requests: edge, callers, pages, forms, errors. Imports no feature."""
 
+from basewarden.web.access import MEMBER_ROLES, RouteAccess, list_route_access
 from basewarden.web.assets import BUILT_ASSETS, asset_url, ensure_assets
 from basewarden.web.bodies import WholeBodies, read_whole_body
 from basewarden.web.budgets import RequestBudgets
-from basewarden.web.callers import CallerKind, anyone, callers
+from basewarden.web.callers import CallerKind, CallerNeed, anyone, callers
 from basewarden.web.compression import Compression
 from basewarden.web.context import scope_context
 from basewarden.web.cookies import clear_cookie, device_cookie_name, mfa_cookie_name, session_cookie_name, set_cookie
@@ -32,12 +33,14 @@ from basewarden.web.units import Reading, Writing
 __all__ = [
     "BUILT_ASSETS",
     "JSON_TYPE",
+    "MEMBER_ROLES",
     "ROOMS",
     "STABLE",
     "WITHOUT_LIMIT",
     "Admission",
     "BuiltFiles",
     "CallerKind",
+    "CallerNeed",
     "Compression",
     "DatabaseDep",
     "Edge",
@@ -54,6 +57,7 @@ __all__ = [
     "Room",
     "RoomCount",
     "RoomCounts",
+    "RouteAccess",
     "SettingsDep",
     "Shell",
     "ShellDep",
@@ -79,6 +83,7 @@ __all__ = [
     "highlight",
     "inject",
     "list_operations",
+    "list_route_access",
     "list_routes",
     "make_protocol",
     "mfa_cookie_name",

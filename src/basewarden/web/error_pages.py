@@ -90,6 +90,8 @@ def _make_responder(sign_in_paths: SignInPaths, show_visitor: ShowVisitor) -> _R
         for kind, make_path in sign_in_paths.items():
             if isinstance(error, kind):
                 return redirect(make_path(_find_return_path(request)))
+        if error.page_href is not None:
+            return redirect(error.page_href)
         if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:  # above, the lookup may be what has failed
             await show_visitor(request)
         return _render_error(request, error)

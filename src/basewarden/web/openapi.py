@@ -6,9 +6,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI
-from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 
 from basewarden.errors import (
@@ -22,7 +20,8 @@ from basewarden.errors import (
     Unauthenticated,
     Unavailable,
 )
-from basewarden.web.callers import CallerKind, declared_callers, declared_role
+from basewarden.web.access import list_route_access
+from basewarden.web.callers import CallerKind
 from basewarden.web.examples import CHANGES, add_examples, make_example
 
 STABLE: Final = {"x-stable": True}
@@ -33,7 +32,10 @@ _REFERENCE = "#/components/schemas/"
 _ERROR = {"$ref": f"{_REFERENCE}ErrorBody"}
 _CODES = "x-codes"
 _MFA_REQUIRED = "mfa_required"
+_TWO_FACTOR_REQUIRED = "two_factor_required"
+_LEAST_ROLE = "viewer"
 _FIRST_ERROR = 400
+_UNSAFE = ("post", "put", "patch", "delete")
 
 
 class ErrorBody(BaseModel):
@@ -101,8 +103,11 @@ def list_common_refusals(path: str, method: str, operation: Mapping[str, Any]) -
     """Status and codes that a route need not declare: they follow from its shape and from who may call it."""
     kinds = set(operation["x-callers"])
     found: dict[int, list[str]] = {400: [BadRequest.code], 503: [Unavailable.code]}
-    if method in ("post", "put", "patch", "delete"):
-        found[403] = [Forbidden.code]
+    if CallerKind.MEMBER in kinds:
+        found[403] = [_TWO_FACTOR_REQUIRED]
+    if method in _UNSAFE or operation.get("x-role", _LEAST_ROLE) != _LEAST_ROLE:
+        found.setdefault(403, []).append(Forbidden.code)
+    if method in _UNSAFE:
         found[413] = [TooLarge.code]
     if "requestBody" in operation:
         found[400].append(BadJSON.code)
@@ -118,16 +123,12 @@ def list_common_refusals(path: str, method: str, operation: Mapping[str, Any]) -
 
 
 def _add_callers(document: dict[str, Any], app: FastAPI) -> None:
-    callers = {
-        (route.path, method.lower()): sorted(set(_list_callers(route.dependant)))
-        for route in iter_route_contexts(app.routes)
-        if hasattr(route, "dependant")
-        for method in route.methods or ()
-    }
+    found = {(one.path, one.method.lower()): one for one in list_route_access(app.routes)}
     for path, method, operation in list_operations(document):
-        operation["x-callers"] = [str(kind) for kind, _ in callers[(path, method)]]
-        for role in {role for _, role in callers[(path, method)] if role}:
-            operation["x-role"] = str(role)
+        access = found[(path, method)]
+        operation["x-callers"] = sorted(str(kind) for kind in access.kinds)
+        if access.role:
+            operation["x-role"] = access.role
 
 
 def _add_refusals(
@@ -187,10 +188,3 @@ def _list_errors(kind: type[AppError]) -> Iterable[type[AppError]]:
     for child in kind.__subclasses__():
         yield child
         yield from _list_errors(child)
-
-
-def _list_callers(dependant: Dependant) -> Iterator[tuple[CallerKind, str]]:
-    """With the least role that a member needs."""
-    yield from ((kind, declared_role(dependant.call)) for kind in declared_callers(dependant.call))
-    for inner in dependant.dependencies:
-        yield from _list_callers(inner)

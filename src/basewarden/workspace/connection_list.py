@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
+from basewarden.accounts import Person
 from basewarden.connections import (
     Connection,
     Role,
     list_connections_by_id,
     list_named_connections,
     make_failure,
+    needs_second_factor,
 )
 from basewarden.db import ReadSession
 from basewarden.journal import ACTIVE_WITHIN, LatestActivity, RowsWritten, count_rows_written, list_latest_activity
@@ -30,6 +31,8 @@ class ListedConnection:
     agents: int
     latest: LatestActivity
     written: RowsWritten
+    is_locked: bool
+    """It requires a second factor that the person does not have, so its activity is not shown."""
 
     @property
     def failure(self) -> str | None:
@@ -45,20 +48,24 @@ class ConnectionPage:
     has_next: bool
 
 
-async def read_connections(db: ReadSession, person_id: UUID, *, text: str | None, page: int) -> ConnectionPage:
+async def read_connections(db: ReadSession, person: Person, *, text: str | None, page: int) -> ConnectionPage:
     """Returns one page, from 1 on; the connections with the latest writes first."""
-    found = await list_named_connections(db, person_id, text=text, limit=MAX_CONNECTIONS)
+    found = await list_named_connections(db, person.id, text=text, limit=MAX_CONNECTIONS)
     ids = [row[0] for row in found]
     since = datetime.now(UTC) - LATELY
     latest = await list_latest_activity(db, ids, since=since, within=ACTIVE_WITHIN)
     in_order = sorted(ids, key=lambda one: (latest[one].at or _NEVER, one), reverse=True)
     start = (page - 1) * PER_PAGE
     wanted = in_order[start : start + PER_PAGE]
-    details = await list_connections_by_id(db, person_id, wanted)
+    details = await list_connections_by_id(db, person.id, wanted)
     written = await count_rows_written(db, wanted, since=since, limit=MAX_WRITES)
-    shown = [
-        ListedConnection(details[one][0], Role(details[one][1]), details[one][2], latest[one], written[one])
-        for one in wanted
-        if one in details
-    ]
+    shown = [_make_listed(details[one], latest[one], written[one], person) for one in wanted if one in details]
     return ConnectionPage(shown, len(ids), len(ids) > start + PER_PAGE)
+
+
+def _make_listed(
+    found: tuple[Connection, str, int], latest: LatestActivity, written: RowsWritten, person: Person
+) -> ListedConnection:
+    connection, role, agents = found
+    is_locked = needs_second_factor(connection, person)
+    return ListedConnection(connection, Role(role), agents, latest, written, is_locked)

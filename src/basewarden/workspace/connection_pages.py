@@ -33,7 +33,7 @@ async def get_list(
 ) -> Response:
     """`q` finds connections by name."""
     text = q.strip()
-    found = await read_connections(db, person.id, text=text or None, page=page)
+    found = await read_connections(db, person, text=text or None, page=page)
     first = (page - 1) * PER_PAGE + 1
     return pages.render(
         request,

@@ -12,7 +12,7 @@ from basewarden.accounts.errors import ReauthRequired
 from basewarden.accounts.signin.devices import Devices
 from basewarden.accounts.signin.sessions import Person, SignInSessions
 from basewarden.errors import AppError, NotFound, Unauthenticated
-from basewarden.web import CallerKind, SettingsDep, Shell, ShellDep, callers, inject
+from basewarden.web import CallerKind, CallerNeed, SettingsDep, Shell, ShellDep, callers, inject
 
 SignInSessionsDep = Annotated[SignInSessions, Depends(inject(SignInSessions))]
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
@@ -74,6 +74,7 @@ async def show_visitor(request: Request) -> None:
     await find_visitor(request, registry.get(SignInSessions), registry.get(Shell))
 
 
+@callers(CallerKind.PERSON, need=CallerNeed.RECENT)
 async def require_fresh_person(person: SignedIn) -> Person:
     """For actions that a stolen cookie must not be enough for."""
     if not person.is_fresh:
@@ -84,6 +85,7 @@ async def require_fresh_person(person: SignedIn) -> Person:
 FreshlySignedIn = Annotated[Person, Depends(require_fresh_person)]
 
 
+@callers(CallerKind.PERSON, need=CallerNeed.OPERATOR)
 async def require_operator(person: SignedIn, settings: SettingsDep) -> Person:
     """A person whose confirmed address is one of `BASEWARDEN_OPERATORS`; to everyone else the path does not exist."""
     operators = {make_email_key(email) for email in settings.operators}
@@ -95,7 +97,7 @@ async def require_operator(person: SignedIn, settings: SettingsDep) -> Person:
 Operator = Annotated[Person, Depends(require_operator)]
 
 
-@callers(CallerKind.PERSON)
+@callers(CallerKind.PERSON, need=CallerNeed.WITHOUT_SECOND_FACTOR)
 async def require_half_signed_in(request: Request, signins: SignInSessionsDep) -> Person:
     """The password was right; the second factor may still be missing."""
     _refuse_token(request)

@@ -135,31 +135,36 @@ async def delete_old_invitations(session: WriteSession, keep: timedelta, limit: 
 
 
 async def delete_person_invitations(session: WriteSession, user_id: UUID) -> int:
-    """Deletes the invitations that a person sent or got."""
-    query = delete(ConnectionInvitation).where(_concerns(user_id)).returning(ConnectionInvitation.id)
+    """Deletes the invitations that a person sent or got, also those to an address that they have not confirmed."""
+    has_address = _has_address(user_id)
+    query = delete(ConnectionInvitation).where(or_(_is_party(user_id), has_address)).returning(ConnectionInvitation.id)
     return len((await session.execute(query, execution_options={"synchronize_session": False})).all())
 
 
 async def stream_invitations(
     session: AsyncSession, columns: Sequence[str], user_id: UUID
 ) -> AsyncGenerator[RowMapping, None]:
-    """Streams the invitations that a person sent or got, the oldest first."""
+    """Streams the invitations that a person sent or got, the oldest first.
+
+    An address counts as theirs once it is confirmed: before, it may be another person's.
+    """
     table = ConnectionInvitation.__table__.c
-    query = select(*(table[name] for name in columns)).where(_concerns(user_id)).order_by(table.id)
+    is_theirs = or_(_is_party(user_id), _has_address(user_id, User.email_verified_at.is_not(None)))
+    query = select(*(table[name] for name in columns)).where(is_theirs).order_by(table.id)
     for row in (await session.execute(query)).mappings():
         yield row
 
 
-def _concerns(user_id: UUID) -> ColumnElement[bool]:
-    """An address counts as a person's once it is confirmed: before, it may be another person's."""
-    has_address = exists().where(
-        User.id == user_id, User.email_key == ConnectionInvitation.email_key, User.email_verified_at.is_not(None)
-    )
-    return or_(ConnectionInvitation.invited_by == user_id, ConnectionInvitation.accepted_by == user_id, has_address)
+def _is_party(user_id: UUID) -> ColumnElement[bool]:
+    return or_(ConnectionInvitation.invited_by == user_id, ConnectionInvitation.accepted_by == user_id)
+
+
+def _has_address(user_id: UUID, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(User.id == user_id, User.email_key == ConnectionInvitation.email_key, *conditions)
 
 
 def _select_waiting(connection_id: UUID) -> Select[Any]:
-    columns = (
+    columns: Sequence[Any] = (
         ConnectionInvitation.id,
         ConnectionInvitation.email,
         ConnectionInvitation.role,
@@ -172,13 +177,13 @@ def _select_waiting(connection_id: UUID) -> Select[Any]:
     return query.where(ConnectionInvitation.connection_id == connection_id, _IS_WAITING)
 
 
-def _make_listed(row: Row[Any]) -> ListedInvitation:
+def _make_listed(row: Sequence[Any]) -> ListedInvitation:
     invitation_id, email, role, *rest = row
     return ListedInvitation(invitation_id, email, Role(role), *rest)
 
 
 def _select_found(token_hash: bytes) -> Select[Any]:
-    columns = (
+    columns: Sequence[Any] = (
         ConnectionInvitation.id,
         ConnectionInvitation.connection_id,
         Connection.name,

@@ -12,7 +12,7 @@ from basewarden.connections.members.routes import MembersDep
 from basewarden.connections.members.schemas import GrantedRole
 from basewarden.connections.members.view import PAGE, MembersViewDep, make_members_path, start_form
 from basewarden.connections.members.words import (
-    describe_leaving,
+    describe_own_removal,
     describe_removal,
     describe_role_change,
     describe_transfer,
@@ -29,6 +29,8 @@ _DONE = {
     "role": "Role changed. It holds at their next request.",
     "removed": "Member removed.",
     "owner": "Ownership transferred. You are an editor now.",
+    "two-factor-on": "Two-factor authentication is required now.",
+    "two-factor-off": "Two-factor authentication is no longer required.",
 }
 
 
@@ -44,7 +46,7 @@ async def get_members(request: Request, session: Reading, pages: PagesDep, view:
 
 @router.get("/leave")
 async def get_leave(member: Viewer, page: ActionPageDep) -> Response:
-    return await page.show(describe_leaving(member.connection))
+    return await page.show(describe_own_removal(member.connection))
 
 
 @router.post("/leave")
@@ -61,7 +63,7 @@ async def post_leave(
     try:
         await members.remove(session, member, str(member.person.id), client_info)
     except AppError as error:
-        return await page.show_again(describe_leaving(member.connection), form, error)
+        return await page.show_again(describe_own_removal(member.connection), form, error)
     return redirect("/connections?done=left")
 
 

@@ -1,11 +1,12 @@
 """All SQL of members."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, case, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -102,7 +103,7 @@ def _is_member(connection_id: UUID, user_id: UUID) -> tuple[ColumnElement[bool],
 
 
 def _select_members(connection_id: UUID) -> Select[Any]:
-    columns = (
+    columns: Sequence[Any] = (
         User.id,
         User.audit_id,
         User.name,
@@ -115,6 +116,6 @@ def _select_members(connection_id: UUID) -> Select[Any]:
     return query.where(ConnectionMember.connection_id == connection_id)
 
 
-def _make_member(row: Row[Any]) -> ListedMember:
+def _make_member(row: Sequence[Any]) -> ListedMember:
     user_id, audit_id, name, email, role, joined_at, has_two_factor = row
     return ListedMember(user_id, audit_id, name, email, Role(role), joined_at, has_two_factor)

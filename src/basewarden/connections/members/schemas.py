@@ -22,6 +22,14 @@ class OwnerChange(RequestBody):
     user_id: Annotated[str, Field(max_length=100)]
 
 
+class TwoFactorChange(RequestBody):
+    required: bool
+
+
+class TwoFactorOut(ResponseBody):
+    required: bool
+
+
 class MemberOut(ResponseBody):
     """`twoFactor`: two-factor authentication is on for the account."""
 

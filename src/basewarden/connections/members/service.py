@@ -48,14 +48,14 @@ class Members:
 
     async def remove(self, session: WriteSession, member: Membership, user_id: str, client_info: ClientInfo) -> None:
         """Removes a member. Everyone may leave; removing another member needs an owner."""
-        is_leaving = user_id.lower() == str(member.person.id)
-        await self.lock(session, member, Role.VIEWER if is_leaving else Role.OWNER)
+        is_own = user_id.lower() == str(member.person.id)
+        await self.lock(session, member, Role.VIEWER if is_own else Role.OWNER)
         removed = await self.get(session, member.connection.id, user_id)
         if removed.role is Role.OWNER:
             await _require_other_owner(session, member.connection.id, removed.user_id)
         await queries.delete_member(session, member.connection.id, removed.user_id)
         await self._targets.announce_change(session, member.connection.id)
-        if is_leaving:
+        if is_own:
             await self.record(session, member, EventKind.MEMBER_LEFT, client_info)
         else:
             await self.record(session, member, EventKind.MEMBER_REMOVED, client_info)

@@ -1,6 +1,7 @@
 """What roles mean, and what each change of a member does, as the pages and dialogs write it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from basewarden.connections.invitations.queries import ListedInvitation
@@ -12,6 +13,9 @@ ROLE_CHOICES: Final = (
     (Role.EDITOR.value, "Editor", "Also changes rows, undoes changes, and freezes and releases agents."),
 )
 """The roles that an owner gives, as a form offers them: value, text, explanation."""
+
+_TWO_FACTOR_PATH = "two-factor"
+_NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,8 @@ class MemberAction:
     button: str
     needs_identity: bool = False
     """It needs a recent sign-in."""
+    hidden: Mapping[str, str] = field(default_factory=dict)
+    """Hidden fields of the form."""
 
 
 def describe_removal(member: ListedMember) -> MemberAction:
@@ -41,7 +47,7 @@ def describe_removal(member: ListedMember) -> MemberAction:
     )
 
 
-def describe_leaving(connection: Connection) -> MemberAction:
+def describe_own_removal(connection: Connection) -> MemberAction:
     return MemberAction(
         "leave",
         f"Leave “{connection.name}”?",
@@ -84,3 +90,36 @@ def describe_revocation(invitation: ListedInvitation) -> MemberAction:
         "Yes. You can invite the address again.",
         "Revoke invitation",
     )
+
+
+def describe_two_factor(connection: Connection, members: Sequence[ListedMember]) -> MemberAction:
+    """Requires it, or stops requiring it."""
+    if connection.requires_two_factor:
+        return MemberAction(
+            _TWO_FACTOR_PATH,
+            "Stop requiring two-factor authentication?",
+            ("Members can open this connection with their password alone.",),
+            "Yes. You can require it again.",
+            "Stop requiring it",
+            needs_identity=True,
+            hidden={"required": "0"},
+        )
+    return MemberAction(
+        _TWO_FACTOR_PATH,
+        "Require two-factor authentication?",
+        (_describe_locked_out(members), "Agents are not affected."),
+        "Yes. You can stop requiring it.",
+        "Require it",
+        needs_identity=True,
+        hidden={"required": "1"},
+    )
+
+
+def _describe_locked_out(members: Sequence[ListedMember]) -> str:
+    """Names the members who would have no access, the first ones of many."""
+    names = [member.shown_name for member in members if not member.has_two_factor]
+    if not names:
+        return "Every member has it on. New members need it too."
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return f"Until they turn it on, the connection does not open for {shown}{more}."

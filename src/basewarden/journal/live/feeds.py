@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.accounts import PERSON_TOPIC, SIGNIN_TOPIC
-from basewarden.connections import CONNECTION_TOPIC, list_member_ids
+from basewarden.connections import CONNECTION_TOPIC, list_openable
 from basewarden.db import Database, Listener
 from basewarden.errors import AppError, TooMany, Unavailable
 from basewarden.journal.live import queries
@@ -103,7 +103,11 @@ class LiveFeeds:
         self._doubt(lambda one: payload in ("", one.signin))
 
     def _on_person_changed(self, payload: str) -> None:
+        """The connection may require a second factor that the person has just turned off."""
         self._doubt(lambda one: payload in ("", str(one.person_id)))
+        for feed in self._feeds.values():
+            if any(payload in ("", str(one.person_id)) for one in feed.subscribers):
+                feed.notify()
 
     def _doubt(self, concerns: Callable[[Subscriber], bool]) -> None:
         for feed in self._feeds.values():
@@ -176,11 +180,11 @@ class _Feed:
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _pass_on(self, session: AsyncSession, until: JournalSnapshot) -> None:
-        """Sends the subscribers what became visible, and ends those of people who are no members any more."""
+        """Sends the subscribers what became visible, and ends those of people who may no longer open it."""
         since = self._snapshot
         if self.subscribers and since is not None and not until.shows_the_same(since):
             people = {one.person_id for one in self.subscribers}
-            members = await list_member_ids(session, self._connection_id, people)
+            members = await list_openable(session, self._connection_id, people)
             messages = await self._read(session, since, until)
             for subscriber in list(self.subscribers):
                 if subscriber.person_id in members:

@@ -51,6 +51,7 @@ INTRODUCTION: Final = (
                 "These errors can come from any operation that they fit, and the reference names them by their code "
                 "alone: 400 `bad_request` (the request cannot be understood), 400 `bad_json` (the body is not "
                 "JSON), 401 `unauthenticated` (no credential, or a bad one), 401 `mfa_required`, 403 `forbidden`, "
+                "403 `two_factor_required` (the connection requires two-factor authentication of its members), "
                 "404 `not_found`, 413 `too_large` (a body of more than 16 MiB), 422 `validation_failed` (`details` "
                 "has a sentence for each field), 503 `unavailable` (the deployment's database cannot be reached). A "
                 "fault of the product is 500 `internal`."

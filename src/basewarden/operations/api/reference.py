@@ -26,6 +26,7 @@ COMMON: Final = (
     (401, "unauthenticated"),
     (401, "mfa_required"),
     (403, "forbidden"),
+    (403, "two_factor_required"),
     (404, "not_found"),
     (413, "too_large"),
     (422, "validation_failed"),

@@ -60,6 +60,7 @@ SHELVES: Final = (
         (
             Document("settings", "Settings", "Every environment variable and its default.", "reference/settings.md"),
             Document("errors", "Errors", "Each error code: what happened, and what to do.", "reference/errors.md"),
+            Document("routes", "Routes", "Every route, and who may call it.", "reference/routes.md"),
             Document("limits", "Limits", "What is bounded, and what happens beyond it.", "reference/budgets.md"),
         ),
     ),

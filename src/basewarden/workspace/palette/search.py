@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import Depends
 
 from basewarden.accounts import Person
-from basewarden.connections import Agent, ConnectionTargets, Role, list_agents
+from basewarden.connections import Agent, ConnectionTargets, Role, TwoFactorRequired, list_agents
 from basewarden.db import ReadSession
 from basewarden.errors import AppError
 from basewarden.journal import SessionSummary, list_sessions
@@ -47,7 +47,11 @@ class PaletteSearch:
         self._extra = extra
 
     async def find_role(self, connection_id: UUID | None, person: Person) -> Role | None:
-        return await self._targets.find_role(connection_id, person.id) if connection_id else None
+        """A connection that needs a second factor counts as none until the person has it."""
+        try:
+            return await self._targets.find_role(connection_id, person) if connection_id else None
+        except TwoFactorRequired:
+            return None
 
     async def search(
         self, db: ReadSession, connection_id: UUID | None, person: Person, connections: Iterable[Any], text: str
