@@ -4,12 +4,13 @@
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from tests.fixtures.bench import BenchAgent, Workshop
@@ -61,7 +62,6 @@ _COLUMNS = {
     "tags": ["id", "tag"],
     "tagged": ["customer", "tag", "secret"],
     "events": ["id", "kind", "secret"],
-    "clicks": ["id", "kind", "secret"],
     "names": ["id", "name", "team"],
     "rich": ["id"],
 }
@@ -77,6 +77,14 @@ _ACCEPTS = ["application/json", "text/csv", "application/vnd.pgrst.object+json",
 _SHOWN = ("content-range", "location", "content-type", "preference-applied", "content-location")
 
 
+def _weigh(table: str, *, also: Sequence[str] = ()) -> st.SearchStrategy[str]:
+    """Names of columns, those that may be seen more often: what is refused at once shows little."""
+    rules = {"mail_host": "mask", **_RULES.get(table, {})}
+    seen = [name for name in _COLUMNS[table] if name not in rules]
+    masked = [name for name in _COLUMNS[table] if rules.get(name) == "mask"]
+    return st.sampled_from([*seen * 6, *masked * 3, *_COLUMNS[table], *also])
+
+
 @dataclass(frozen=True)
 class Asking:
     method: str
@@ -87,11 +95,11 @@ class Asking:
 
 @st.composite
 def _fields(draw: st.DrawFn, table: str, depth: int = 0) -> str:
-    names = st.sampled_from([*_COLUMNS[table], "*", "ctid", "count()", table])
+    names = _weigh(table, also=("*", "*", "*", "ctid", "count()"))
     parts = []
     for name in draw(st.lists(names, min_size=0, max_size=3)):
         shape = draw(
-            st.sampled_from(("{}", "{}", "{}", "x:{}", "{}::text", "{}->a", "{}->>a", "{}.max()", "{}.count()"))
+            st.sampled_from((*["{}"] * 12, "x:{}", "x:{}", "{}::text", "{}->a", "{}->>a", "{}.max()", "{}.count()"))
         )
         parts.append(shape.format(name))
     if depth < 2 and table in _EMBEDS and draw(st.integers(0, 2)) == 0:
@@ -103,7 +111,9 @@ def _fields(draw: st.DrawFn, table: str, depth: int = 0) -> str:
 
 @st.composite
 def _filters(draw: st.DrawFn, table: str) -> str:
-    column = draw(st.sampled_from([*_COLUMNS[table], "xmin"]))
+    if draw(st.integers(0, 1)):
+        return draw(st.sampled_from(("id=lte.7", "id=eq.3", "id=gt.30", "id=in.(1,2,40)", "or=(id.eq.1,id.gt.35)")))
+    column = draw(_weigh(table, also=("xmin",)))
     operator = draw(
         st.sampled_from(("eq.1", "gt.3", "lt.500", "is.null", "not.is.null", "like.*a*", "in.(1,2,3)", "neq.c1@one.example",
                          "fts.long", "match.x", "isdistinct.s1", "eq(any).{1,2}", "cs.{}"))
@@ -119,12 +129,10 @@ def _queries(draw: st.DrawFn, table: str) -> list[str]:
         parts.append(f"select={draw(_fields(table))}")
     parts += draw(st.lists(_filters(table), max_size=2))
     if draw(st.integers(0, 3)) == 0:
-        parts.append(
-            f"order={draw(st.sampled_from(_COLUMNS[table]))}{draw(st.sampled_from(('', '.desc', '.nullsfirst')))}"
-        )
-    if draw(st.integers(0, 3)) == 0 and table in _EMBEDS:
+        parts.append(f"order={draw(_weigh(table))}{draw(st.sampled_from(('', '.desc', '.nullsfirst')))}")
+    if draw(st.integers(0, 8)) == 0 and table in _EMBEDS:
         target = draw(st.sampled_from(_EMBEDS[table])).partition("!")[0]
-        column = draw(st.sampled_from(_COLUMNS[target]))
+        column = draw(_weigh(target))
         parts.append(
             draw(st.sampled_from((f"order={target}({column})", f"{target}.{column}=eq.1", f"{target}=is.null")))
         )
@@ -141,7 +149,7 @@ def _headers(draw: st.DrawFn) -> dict[str, str]:
         draw(
             st.sampled_from(("", "", "resolution=merge-duplicates", "resolution=ignore-duplicates", "missing=default"))
         ),
-        draw(st.sampled_from(("", "handling=strict,max-affected=2", "tx=rollback", "tx=rollback"))),
+        draw(st.sampled_from(("", "", "tx=rollback", "tx=rollback", "handling=strict,max-affected=2"))),
     ]
     accept = draw(st.sampled_from(_ACCEPTS)) if draw(st.integers(0, 2)) == 0 else _ACCEPTS[0]
     return {"prefer": ",".join(filter(None, asked)), "accept": accept}
@@ -152,7 +160,11 @@ _VALUES = st.one_of(st.none(), st.integers(-3, 70), st.sampled_from(["a", "c1@on
 
 @st.composite
 def _bodies(draw: st.DrawFn, table: str) -> Any:
-    rows = st.dictionaries(st.sampled_from(_COLUMNS[table]), _VALUES, max_size=3)
+    fitting = st.fixed_dictionaries({}, optional={"id": st.integers(50, 90), "state": st.sampled_from(["a", "z"])})
+    named = {"customers": "name", "tags": "tag", "names": "name"}.get(table)
+    if draw(st.booleans()):
+        return draw(st.fixed_dictionaries({named: st.text("abc", max_size=3)}) if named else fitting)
+    rows = st.dictionaries(_weigh(table), _VALUES, max_size=3)
     return draw(rows if draw(st.booleans()) else st.lists(rows, max_size=2))
 
 
@@ -160,7 +172,7 @@ def _bodies(draw: st.DrawFn, table: str) -> Any:
 def askings(draw: st.DrawFn) -> Asking:
     headers = draw(_headers())
     if draw(st.integers(0, 7)) == 0:
-        name = draw(st.sampled_from(("all_customers", "add_order", "nope")))
+        name = draw(st.sampled_from(("all_customers", "add_order")))
         query = "&".join(draw(_queries("customers")))
         if draw(st.booleans()):
             return Asking("GET", f"/rpc/{name}?{query}", headers)
@@ -168,12 +180,14 @@ def askings(draw: st.DrawFn) -> Asking:
             "POST", f"/rpc/{name}?{query}", headers, {"k": draw(st.integers(100, 130))} if name[1] == "d" else {}
         )
     table = draw(st.sampled_from(sorted(_COLUMNS)))
-    method = draw(st.sampled_from(("GET", "GET", "GET", "HEAD", "POST", "PATCH", "DELETE", "PUT")))
+    method = draw(st.sampled_from((*["GET"] * 6, "HEAD", "POST", "PATCH", "PATCH", "DELETE", "PUT")))
     parts = draw(_queries(table))
     if method == "POST" and draw(st.integers(0, 2)) == 0:
-        parts.append(f"on_conflict={draw(st.sampled_from(_COLUMNS[table]))}")
+        parts.append(f"on_conflict={draw(_weigh(table))}")
     if method in ("POST", "PATCH") and draw(st.integers(0, 4)) == 0:
-        parts.append(f"columns={draw(st.sampled_from(_COLUMNS[table]))}")
+        parts.append(f"columns={draw(_weigh(table))}")
+    if method in ("PATCH", "DELETE"):
+        parts.append("id=gt.0")
     body = draw(_bodies(table)) if method in ("POST", "PATCH", "PUT") else None
     return Asking(method, f"/{table}?{'&'.join(parts)}", headers, body)
 
@@ -208,6 +222,7 @@ async def test_no_answer_depends_on_a_hidden_value(twins: tuple[BenchAgent, Benc
         shown.append(_show(await agent.http.request(asking.method, asking.path, headers=asking.headers, **sent)))
     assert shown[0] == shown[1]
     assert shown[0][0] != 500
+    event(f"{asking.method} {shown[0][0]}")
 
 
 async def test_the_twins_differ_and_the_test_would_see_it(twins: tuple[BenchAgent, BenchAgent]) -> None:
