@@ -236,6 +236,19 @@ async def test_connections_are_bounded_and_everybody_has_a_turn() -> None:
         assert client.open_connections <= 3
 
 
+async def test_a_release_right_after_a_cancellation_leaves_it_one() -> None:
+    async with serve_hostile(always(HELLO)) as hostile, client_of(hostile, size=1) as client:
+        connection = await client.send(client.make_head("GET", "/notes", (), None), is_repeatable=True)
+        await connection.read_whole(100)
+        waiting = asyncio.create_task(fetch(client))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        client.release(connection)
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert await fetch(client) == (200, b"hello")
+
+
 async def test_a_full_pool_is_an_error() -> None:
     async with (
         serve_hostile(stay_silent) as hostile,

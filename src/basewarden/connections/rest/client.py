@@ -162,7 +162,7 @@ class RestClient:
             self._pass_slot_on(turn)
             raise
         finally:
-            if not turn.done() or turn.cancelled():
+            if turn in self._waiting:  # a release may have passed over a cancelled turn already
                 self._waiting.remove(turn)
 
     def _pass_slot_on(self, turn: asyncio.Future[None]) -> None:
