@@ -177,8 +177,8 @@ def is_as_declared(caller: str, route: RouteAccess, outcome: Outcome) -> bool:
 async def test_every_route_answers_each_caller_as_it_declares(matrix: Matrix) -> None:
     routes, wrong = list_routes(), []
     assert len(routes) > 150
-    for route in routes:
-        for caller in CALLERS:
+    for caller in sorted(CALLERS, key=PEOPLE.__contains__):  # beside known callers, the answers to others are delayed
+        for route in routes:
             outcome = await matrix.call(caller, route)
             if not is_as_declared(caller, route, outcome):
                 wrong.append(f"{route.method} {route.path}: {caller}: {expect(caller, route)}, but {outcome}")
