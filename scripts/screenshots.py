@@ -121,6 +121,8 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
     agents = await read_json(context, f"{api}/agents")
     if agents["agents"]:
         pages["agent"] = f"{home}/agents/{agents['agents'][0]['id']}"
+        for action in ("rotate", "freeze"):
+            pages[f"agent-{action}"] = f"{pages['agent']}/{action}"
     alerts = await read_json(context, f"{api}/alerts")
     if alerts["alerts"]:
         pages["alert"] = f"{home}/alerts/{alerts['alerts'][0]['id']}"

@@ -63,7 +63,7 @@ async def test_an_agent_is_created_by_keyboard_alone_and_its_first_request_is_no
     assert token not in await page.content()
     await page.goto(f"/c/{store.connection_id}/agents")
     await tab_to(page, "lamp-bot")
-    await press(page, "Tab", "Enter", "Tab", "Tab")  # its menu, where nothing runs to freeze, and New agent like this
+    await press(page, "Tab", "Enter", "Tab", "Tab", "Tab", "Tab")  # its menu: pause, freeze, copy, revoke
     await expect(page.get_by_role("link", name="Revoke…")).to_be_focused()
     await press(page, "Escape")
     await expect(page.get_by_role("link", name="Revoke…")).to_be_hidden()
@@ -112,7 +112,7 @@ async def test_every_table_leaves_ticked_boxes_out(signed_in: Page, store: Store
     await page.get_by_role("button", name="Create agent").click()
     await expect(page.get_by_role("heading", name="“content-editor” is ready")).to_be_visible()
     await page.reload()
-    await expect(page.get_by_text("no second agent was created")).to_be_visible()
+    await expect(page.get_by_text("nothing was done the second time")).to_be_visible()
     (agent,) = (await store.owner.get(f"/api/connections/{store.connection_id}/agents")).json()["agents"]
     assert agent["tables"] is None
 

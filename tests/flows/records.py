@@ -175,6 +175,7 @@ class Records:
         await self.insert("journal_mutations", **_make_mutation(word, write_id, session_id, connection_id))
         if agent_id is not None:
             await self._add_refusal(word, connection_id, agent_id, session_id)
+        await self._add_intervention(word, connection_id, agent_id, person_id)
         return session_id
 
     async def _add_refusal(self, word: str, connection_id: UUID | str, agent_id: UUID, session_id: UUID) -> None:
@@ -215,6 +216,23 @@ class Records:
             payload="{}",
             state="delivered",
             answer=word,
+        )
+
+    async def _add_intervention(
+        self, word: str, connection_id: UUID | str, agent_id: UUID | None, person_id: UUID | None
+    ) -> None:
+        """A limit froze an agent's session, or a person all agents."""
+        is_by_person = person_id is not None
+        await self.insert(
+            "journal_interventions",
+            id=uuid4(),
+            connection_id=connection_id,
+            action="freeze",
+            agent_id=agent_id,
+            agent_name=word if agent_id is not None else None,
+            user_id=person_id,
+            user_name=word if is_by_person else None,
+            reason=word if is_by_person else None,
         )
 
     async def add_account_rows(self, word: str, person_id: UUID) -> None:

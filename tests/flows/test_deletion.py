@@ -242,7 +242,11 @@ async def test_no_trace_is_left(serve: Serve, records: Records) -> None:
     assert counts["letters"] > 3
     assert counts["connection_invitations"] == 2
     assert await find_traces(records, ADA, NAME, "203.0.113.9") == []
-    assert await find_traces(records, str(ada_id)) == ["journal_sessions.caller_key", "journal_sessions.user_id"]
+    assert await find_traces(records, str(ada_id)) == [
+        "journal_interventions.user_id",
+        "journal_sessions.caller_key",
+        "journal_sessions.user_id",
+    ]
     assert await find_traces(records, str(audit_id)) == ["audit_events.subject"]
     (kept,) = await records.rows("SELECT caller_name, label FROM journal_sessions WHERE id = %s", session_id)
     assert kept == {"caller_name": "deleted person", "label": None}

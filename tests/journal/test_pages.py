@@ -38,11 +38,14 @@ async def test_a_frozen_session_says_so_and_is_released(workshop: Workshop) -> N
     for state in (shown, (await bench.person.get(f"/c/{bench.connection_id}/sessions")).text):
         assert "</span>frozen</span>" in state
         assert "</span>running</span>" not in state
-    released = await bench.person.post(f"{page}/release")
+    assert (await bench.person.post(f"{page}/release")).status_code == 422
+    released = await bench.person.post(f"{page}/release", data={"reason": "as planned"})
     assert released.headers["location"] == f"{page}?done=released"
     shown = (await bench.person.get(page)).text
     assert "This session is frozen" not in shown
     assert "Freeze" in shown
+    assert "You released this session" in shown
+    assert "as planned" in shown
     await bench.person.post(f"{page}/freeze")
     assert "A member froze it" in (await bench.person.get(page)).text
 

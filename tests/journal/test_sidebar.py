@@ -35,6 +35,7 @@ class _Found:
     frozen: int = 0
     blocked: int = 0
     agents: int = 0
+    frozen_agents: int = 0
 
     def describe(self) -> RoomCounts:
         return describe_counts(cast("Row[tuple[int, ...]]", self))
@@ -45,10 +46,10 @@ def test_nothing_is_shown_for_nothing() -> None:
 
 
 def test_what_needs_a_look_is_urgent() -> None:
-    assert _Found(active=2, frozen=1, blocked=3, agents=4).describe() == {
+    assert _Found(active=2, frozen=1, blocked=3, agents=4, frozen_agents=2).describe() == {
         "/sessions": [RoomCount(2, "running now", "live"), RoomCount(1, "frozen", "urgent")],
         "/refusals": [RoomCount(3, "in the last 24 hours", "urgent")],
-        "/agents": [RoomCount(4, "in use")],
+        "/agents": [RoomCount(4, "in use"), RoomCount(2, "frozen", "urgent")],
     }
 
 
@@ -132,5 +133,6 @@ async def test_a_session_that_was_just_frozen_is_not_counted_as_running(workshop
     assert "1 running now" in (await bench.person.get(pages)).text
     (session,) = (await bench.person.get(f"/api/connections/{bench.connection_id}/sessions")).json()["sessions"]
     for what, words in (("freeze", "1 frozen"), ("release", "1 running now"), ("freeze", "1 frozen")):
-        done = await bench.person.post(f"/c/{bench.connection_id}/sessions/{session['id']}/{what}")
+        path = f"/c/{bench.connection_id}/sessions/{session['id']}/{what}"
+        done = await bench.person.post(path, data={"reason": "because"})
         assert words in (await bench.person.get(done.headers["location"])).text

@@ -44,7 +44,13 @@ from tests.flows.test_commands import run_command
 KEEP = timedelta(days=90)
 CRON = "/api/cron/retention"
 SECRET = "a secret that only the scheduler has"
-NONE_LEFT = {"journal_mutations": 0, "journal_writes": 0, "journal_sessions": 0, "journal_refusals": 0}
+NONE_LEFT = {
+    "journal_mutations": 0,
+    "journal_writes": 0,
+    "journal_sessions": 0,
+    "journal_refusals": 0,
+    "journal_interventions": 0,
+}
 CHECKOUT = Path(__file__).parents[2]
 Row = dict[str, Any]
 
@@ -68,8 +74,11 @@ class FilledJournal:
         await self.admin.execute(query.encode(), values or None)
 
     async def counts(self) -> dict[str, int]:
-        (refusals,) = await self.rows("SELECT count(*) AS n FROM journal_refusals")
-        return {**await count_journal(self.admin), "journal_refusals": refusals["n"]}
+        counts = await count_journal(self.admin)
+        for table in ("journal_refusals", "journal_interventions"):
+            (found,) = await self.rows(f"SELECT count(*) AS n FROM {table}")
+            counts[table] = found["n"]
+        return counts
 
     async def sessions(self) -> set[UUID]:
         return {row["id"] for row in await self.rows("SELECT id FROM journal_sessions")}
@@ -140,6 +149,7 @@ async def test_what_is_older_goes_and_what_is_younger_stays(archive: FilledJourn
         "journal_writes": 60,
         "journal_sessions": 30,
         "journal_refusals": 0,
+        "journal_interventions": 0,
     }
     assert await archive.sessions() == young
     assert await archive.counts() == {
@@ -147,6 +157,7 @@ async def test_what_is_older_goes_and_what_is_younger_stays(archive: FilledJourn
         "journal_writes": 30,
         "journal_sessions": 15,
         "journal_refusals": 0,
+        "journal_interventions": 0,
     }
     assert await archive.retention().run() == NONE_LEFT
 
@@ -180,13 +191,20 @@ async def test_what_is_needed_stays_whole_and_its_neighbours_go(archive: FilledJ
     await archive.run(change, needed)
     month = await archive.month_of(needed)
     pruned = await archive.retention(batch=4).run()
-    assert pruned == {"journal_mutations": 30, "journal_writes": 10, "journal_sessions": 5, "journal_refusals": 0}
+    assert pruned == {
+        "journal_mutations": 30,
+        "journal_writes": 10,
+        "journal_sessions": 5,
+        "journal_refusals": 0,
+        "journal_interventions": 0,
+    }
     assert await archive.sessions() == {needed}, others
     assert await archive.counts() == {
         "journal_mutations": 6,
         "journal_writes": 2,
         "journal_sessions": 1,
         "journal_refusals": 0,
+        "journal_interventions": 0,
     }
     assert month in await archive.months()
 
@@ -212,6 +230,7 @@ async def test_a_session_stays_with_its_undo_and_with_the_undo_of_that(archive: 
         "journal_writes": 4,
         "journal_sessions": 3,
         "journal_refusals": 0,
+        "journal_interventions": 0,
     }
     assert await archive.counts() == NONE_LEFT
 
@@ -294,6 +313,7 @@ async def test_writes_go_on_and_the_counts_are_exact(archive: FilledJournal, rec
         "journal_writes": 1000 - 10,
         "journal_sessions": 99,
         "journal_refusals": 0,
+        "journal_interventions": 0,
     }
     assert pruned == expected
     assert len(made) > 100
@@ -302,6 +322,7 @@ async def test_writes_go_on_and_the_counts_are_exact(archive: FilledJournal, rec
         "journal_writes": 10 + len(made),
         "journal_sessions": 2,
         "journal_refusals": 0,
+        "journal_interventions": 0,
     }
 
 
@@ -310,7 +331,13 @@ async def test_two_at_once_end_where_one_would(archive: FilledJournal) -> None:
     first, second = await asyncio.gather(archive.retention(10).run(), archive.retention(10).run())
     assert sorted([first, second], key=lambda pruned: sum(pruned.values())) == [
         NONE_LEFT,
-        {"journal_mutations": 300, "journal_writes": 100, "journal_sessions": 50, "journal_refusals": 0},
+        {
+            "journal_mutations": 300,
+            "journal_writes": 100,
+            "journal_sessions": 50,
+            "journal_refusals": 0,
+            "journal_interventions": 0,
+        },
     ]
     assert await archive.counts() == NONE_LEFT
 
@@ -326,7 +353,13 @@ async def test_even_without_the_lock_two_at_once_end_where_one_would(archive: Fi
     found = await asyncio.gather(*(prune() for _ in range(4)))
     rest = await prune()
     totals = {table: sum(one[table] for one in [*found, rest]) for table in NONE_LEFT}
-    assert totals == {"journal_mutations": 234, "journal_writes": 78, "journal_sessions": 39, "journal_refusals": 0}
+    assert totals == {
+        "journal_mutations": 234,
+        "journal_writes": 78,
+        "journal_sessions": 39,
+        "journal_refusals": 0,
+        "journal_interventions": 0,
+    }
     assert await archive.sessions() == {needed}
 
 
@@ -410,6 +443,7 @@ async def test_kill_9_in_the_middle_and_the_next_run_finishes(archive: FilledJou
         "journal_writes": 10,
         "journal_sessions": 1,
         "journal_refusals": 0,
+        "journal_interventions": 0,
     }
     assert await archive.sessions() == {needed}
 

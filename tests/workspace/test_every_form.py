@@ -78,6 +78,9 @@ CONNECTION = "/c/{connection_id}"
 TABLE = f"{CONNECTION}/data/{{table}}"
 ALERT = f"{CONNECTION}/alerts/{{alert_id}}"
 MEMBER_PAGE = "{home}/members/{member}"
+NO_REASON = {"reason": ""}
+WHY = ({"reason": "looked into it"}, {"reason": "two" * 67})
+"""What a release asks for, and what is too long."""
 CONNECTION_CASES = (
     FormCase(
         "/connections/new",
@@ -106,10 +109,18 @@ CONNECTION_CASES = (
         {"name": "lamp-bot", "tables": "nosuchtable", "maxRowsPerWrite": "12", "claims": '{{"sub": "1"}}'},
         status=201,
     ),
-    FormCase(f"{CONNECTION}/sessions/{{session_id}}/release", "{home}/sessions/{session}", "Session released."),
+    FormCase(f"{CONNECTION}/sessions/{{session_id}}/release", "{home}/sessions/{session}", "Session released.", *WHY),
     FormCase(f"{CONNECTION}/sessions/{{session_id}}/freeze", "{home}/sessions/{session}", "Session frozen."),
-    FormCase(f"{CONNECTION}/sessions/{{session_id}}/release", "{home}/sessions/{session}", "Session released."),
-    FormCase(f"{CONNECTION}/agents/{{agent_id}}/freeze", "{home}/agents/{agent}", "1 session frozen."),
+    FormCase(
+        f"{CONNECTION}/sessions/{{session_id}}/release", "{home}/sessions/{session}/release", "Session released.", *WHY
+    ),
+    FormCase(f"{CONNECTION}/agents/{{agent_id}}/rotate", "{home}/agents/{agent}/rotate", "has a new token", status=200),
+    FormCase(f"{CONNECTION}/agents/{{agent_id}}/{{action}}", "{home}/agents/{agent}/pause", "Agent paused.", NO_REASON),
+    FormCase(f"{CONNECTION}/agents/{{agent_id}}/{{action}}", "{home}/agents/{agent}/resume", "Agent resumed."),
+    FormCase(f"{CONNECTION}/agents/{{agent_id}}/{{action}}", "{home}/agents/{agent}/freeze", "Agent frozen."),
+    FormCase(f"{CONNECTION}/agents/{{agent_id}}/{{action}}", "{home}/agents/{agent}/release", "Agent released.", *WHY),
+    FormCase(f"{CONNECTION}/freeze", "{home}/freeze", "All agents are frozen."),
+    FormCase(f"{CONNECTION}/release", "{home}/freeze", "The agents are released.", *WHY),
     FormCase(f"{CONNECTION}/agents/{{agent_id}}/revoke", "{home}/agents/{agent}/revoke", "Agent revoked."),
     FormCase(f"{CONNECTION}/sessions/{{session_id}}/undo", "{home}/sessions/{conflict}/undo", "newer edit"),
     FormCase(

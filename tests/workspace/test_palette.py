@@ -69,8 +69,11 @@ async def test_rows_are_found_by_their_key_and_agents_have_commands(store: Store
     wanted = {"name": "robot", "access": "write"}
     made = (await store.owner.post(f"/api/connections/{here}/agents", json=wanted)).json()
     commands = dict(await find(store.owner, "stop robot", here))
-    assert commands["Freeze robot"] == f"/c/{here}/agents/{made['id']}"
+    assert commands["Freeze robot"] == f"/c/{here}/agents/{made['id']}/freeze"
+    assert commands["Pause robot"] == f"/c/{here}/agents/{made['id']}/pause"
     assert commands["Revoke robot…"] == f"/c/{here}/agents/{made['id']}/revoke"
+    switch = dict(await find(store.owner, "kill switch", here))
+    assert switch["Freeze or release all agents…"] == f"/c/{here}/freeze"
 
 
 async def test_a_stranger_finds_nothing_there(store: Store, stranger: httpx.AsyncClient) -> None:
@@ -97,7 +100,7 @@ async def test_the_last_session_is_undone_from_anywhere_in_the_connection(store:
     assert "Undo the last session" not in dict(await find(store.owner, "undo", store.connection_id))
 
 
-async def test_an_active_session_of_an_agent_is_frozen(store: Store) -> None:
+async def test_an_agent_that_writes_is_frozen(store: Store) -> None:
     wanted = {"name": "robot", "access": "write"}
     made = await store.owner.post(f"/api/connections/{store.connection_id}/agents", json=wanted)
     headers = {"apikey": made.json()["token"]}
@@ -111,15 +114,17 @@ async def test_an_active_session_of_an_agent_is_frozen(store: Store) -> None:
         ]
         assert command.method == "post"
         assert (await store.owner.post(command.href)).status_code == 303
-        assert (await agent.patch(address, json={"price": 2})).json()["code"] == "session_frozen"
+        assert (await agent.patch(address, json={"price": 2})).json()["code"] == "agent_frozen"
+        found = dict(await find(store.owner, "release robot", store.connection_id))
+        assert found["Release robot…"] == command.href.replace("/freeze", "/release")
 
 
 @pytest.mark.parametrize(
     ("role", "may"),
     [
         ("viewer", ()),
-        ("editor", ("Undo", "Freeze", "New alert")),
-        ("owner", ("Undo", "Freeze", "New agent", "New alert")),
+        ("editor", ("Undo", "Freeze robot", "Freeze or release", "New alert")),
+        ("owner", ("Undo", "Freeze robot", "Freeze or release", "New agent", "New alert")),
     ],
 )
 async def test_a_role_sees_only_its_own_commands(

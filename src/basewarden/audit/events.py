@@ -56,6 +56,14 @@ class EventKind(StrEnum):
     ACCOUNT_DELETED = "account_deleted"
     AGENT_TOKEN_MADE = "agent_token_made"  # noqa: S105 - the name of an event
     AGENT_TOKEN_REVOKED = "agent_token_revoked"  # noqa: S105 - the name of an event
+    AGENT_PAUSED = "agent_paused"
+    AGENT_RESUMED = "agent_resumed"
+    AGENT_FROZEN = "agent_frozen"
+    AGENT_RELEASED = "agent_released"
+    ALL_AGENTS_FROZEN = "all_agents_frozen"
+    ALL_AGENTS_RELEASED = "all_agents_released"
+    SESSION_FROZEN = "session_frozen"
+    SESSION_RELEASED = "session_released"
     CONNECTION_CREATED = "connection_created"
     CONNECTION_DELETED = "connection_deleted"
     ALERT_CREATED = "alert_created"

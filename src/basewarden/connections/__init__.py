@@ -5,17 +5,20 @@ from basewarden.connections.agent_activity import (
     AgentActivity,
     AgentCounts,
     AgentHistory,
+    AgentIntervention,
     AgentRefusal,
+    AgentRefusalCount,
     AgentSession,
     AgentUndone,
 )
 from basewarden.connections.agent_pages import AgentActivityDep
+from basewarden.connections.agent_states import AgentAction, AgentStates
 from basewarden.connections.agents import AgentCaller, Agents, count_agents, list_agents
 from basewarden.connections.callers import Editor, Membership, Viewer, needs_second_factor
 from basewarden.connections.deletion import SessionCounter
 from basewarden.connections.errors import ConnectionFailed, Reason, TablesUnchecked, TwoFactorRequired
 from basewarden.connections.health import check_health, make_failure, read_last_health
-from basewarden.connections.models import Access, Agent, Connection, Environment, Role
+from basewarden.connections.models import Access, Agent, AgentState, Connection, Environment, Role
 from basewarden.connections.project_tables import ExampleTable, ProjectTables
 from basewarden.connections.queries import (
     list_connections_by_id,
@@ -24,29 +27,40 @@ from basewarden.connections.queries import (
     list_openable_roles,
     list_owner_ids,
     list_person_roles,
-    list_row_limits,
 )
-from basewarden.connections.routes import ConnectionsDep
+from basewarden.connections.routes import AgentsDep, ConnectionsDep, parse_agent_id, show_agent, show_connection
+from basewarden.connections.schemas import AgentOut, ConnectionOut
 from basewarden.connections.service import Connections
 from basewarden.connections.setup import ConnectionSetup, dismiss_first_steps, find_setup
 from basewarden.connections.snippets import make_snippets
+from basewarden.connections.stop_words import StopDialog, find_agent_dialog, make_connection_dialog, make_session_dialog
+from basewarden.connections.stops import STOP_TOPIC, Stop, StopCode, make_stop_error, make_stop_key, read_stop_code
 from basewarden.connections.targets import CONNECTION_TOPIC, ConnectionTarget, ConnectionTargets
 
 __all__ = [
     "CONNECTION_TOPIC",
+    "STOP_TOPIC",
     "Access",
     "Agent",
+    "AgentAction",
     "AgentActivity",
     "AgentActivityDep",
     "AgentCaller",
     "AgentCounts",
     "AgentHistory",
+    "AgentIntervention",
+    "AgentOut",
     "AgentRefusal",
+    "AgentRefusalCount",
     "AgentSession",
+    "AgentState",
+    "AgentStates",
     "AgentUndone",
     "Agents",
+    "AgentsDep",
     "Connection",
     "ConnectionFailed",
+    "ConnectionOut",
     "ConnectionSetup",
     "ConnectionTarget",
     "ConnectionTargets",
@@ -60,12 +74,16 @@ __all__ = [
     "Reason",
     "Role",
     "SessionCounter",
+    "Stop",
+    "StopCode",
+    "StopDialog",
     "TablesUnchecked",
     "TwoFactorRequired",
     "Viewer",
     "check_health",
     "count_agents",
     "dismiss_first_steps",
+    "find_agent_dialog",
     "find_setup",
     "list_agents",
     "list_connections_by_id",
@@ -74,10 +92,17 @@ __all__ = [
     "list_openable_roles",
     "list_owner_ids",
     "list_person_roles",
-    "list_row_limits",
+    "make_connection_dialog",
     "make_failure",
+    "make_session_dialog",
     "make_snippets",
+    "make_stop_error",
+    "make_stop_key",
     "needs_second_factor",
+    "parse_agent_id",
     "pin_host",
     "read_last_health",
+    "read_stop_code",
+    "show_agent",
+    "show_connection",
 ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from basewarden.db import ReadSession, WriteSession
+from basewarden.db import ReadSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +70,47 @@ class AgentRefusal:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentRefusalCount:
+    """How many requests were refused for one reason in a day and in a week."""
+
+    reason: str
+    code: str
+    day: int
+    week: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentIntervention:
+    """Who stopped or released the agent or one of its sessions; `what` goes on after the name."""
+
+    at: datetime
+    who: str
+    what: str
+    reason: str | None
+    action: str
+    session_id: UUID | None
+    user_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
 class AgentHistory:
-    """The last sessions and refusals, and counts for each of the last 24 hours, the oldest first."""
+    """The last sessions, refusals and interventions, and counts for each of the last 24 hours, the oldest first."""
 
     sessions: Sequence[AgentSession]
     refusals: Sequence[AgentRefusal]
+    reasons: Sequence[AgentRefusalCount]
+    interventions: Sequence[AgentIntervention]
     rows_by_hour: Sequence[int]
     blocked_by_hour: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
 class AgentActivity:
-    """`count` takes agents and a moment; `freeze` freezes an agent's active sessions and returns their number.
+    """`count` takes agents and a moment.
 
     `list_rows` counts the rows that agents wrote in each of the last 24 hours, the oldest first.
     """
 
     count: Callable[[ReadSession, UUID, Sequence[UUID], datetime], Awaitable[Mapping[UUID, AgentCounts]]]
     read: Callable[[ReadSession, UUID, UUID], Awaitable[AgentHistory]]
-    freeze: Callable[[WriteSession, UUID, UUID], Awaitable[int]]
     list_rows: Callable[[ReadSession, UUID, Sequence[UUID]], Awaitable[Mapping[UUID, Sequence[int]]]]

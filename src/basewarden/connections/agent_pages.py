@@ -23,24 +23,21 @@ from basewarden.connections.agent_forms import (
     gather_errors,
     list_column_choices,
 )
+from basewarden.connections.agent_made_page import list_snippets, show_token
 from basewarden.connections.agent_words import PolicyFact, describe_access, describe_policy, shorten_table
 from basewarden.connections.agents import AgentExists, count_agents_by_state, list_agents
-from basewarden.connections.callers import Editor, Membership, Owner, Viewer
+from basewarden.connections.callers import Membership, Owner, Viewer
 from basewarden.connections.models import Access, Agent, AgentState, Role
-from basewarden.connections.project_tables import ExampleTable
-from basewarden.connections.routes import AgentsDep
-from basewarden.connections.snippets import Snippet, make_snippets
+from basewarden.connections.routes import AgentsDep, parse_agent_id
+from basewarden.connections.stop_words import list_agent_dialogs, make_connection_dialog
 from basewarden.core.addresses import table_path
-from basewarden.core.ids import parse_id
-from basewarden.errors import AppError, NotFound
-from basewarden.settings import Settings
+from basewarden.errors import AppError
 from basewarden.web import (
     DatabaseDep,
     PagesDep,
     Reading,
     SettingsDep,
     Writing,
-    count_things,
     inject,
     parse_form,
     redirect,
@@ -56,10 +53,22 @@ _WAIT_FOR_USE = timedelta(minutes=10)
 _STATE_WORDS = {
     AgentState.ACTIVE: "Active",
     AgentState.NEVER_USED: "Never used",
+    AgentState.PAUSED: "Paused",
+    AgentState.FROZEN: "Frozen",
     AgentState.EXPIRED: "Expired",
     AgentState.REVOKED: "Revoked",
 }
-_DONE = {"revoked": "Agent revoked. Its token no longer works."}
+_DONE = {
+    "revoked": "Agent revoked. Its token no longer works.",
+    "all-freeze": "All agents are frozen. Their requests are refused until an editor releases them.",
+    "all-release": "The agents are released.",
+}
+_AGENT_DONE = {
+    "pause": "Agent paused. Its new requests are refused.",
+    "resume": "Agent resumed.",
+    "freeze": "Agent frozen. Its requests are refused until an editor releases it.",
+    "release": "Agent released.",
+}
 _AGAIN = "again"
 
 
@@ -77,7 +86,8 @@ async def get_agents(
     """Lists the agents in a state; without one, all that are not revoked."""
     chosen = _parse_state(state)
     connection_id, here = member.connection.id, _path(member)
-    found = await list_agents(session, connection_id, before=before, limit=_PAGE_ROWS + 1, state=chosen)
+    states = [chosen] if chosen else ()
+    found = await list_agents(session, connection_id, before=before, limit=_PAGE_ROWS + 1, states=states)
     agents = found[:_PAGE_ROWS]
     since, ids = datetime.now(UTC) - _LATELY, [agent.id for agent in agents]
     more = {"state": state, "before": agents[-1].id} if len(found) > _PAGE_ROWS else {}
@@ -94,6 +104,7 @@ async def get_agents(
         is_first=before is None,
         can_manage=member.role.includes(Role.OWNER),
         can_freeze=member.role.includes(Role.EDITOR),
+        all_dialog=make_connection_dialog(member.connection),
         templates=TEMPLATES,
         done=_DONE.get(request.query_params.get("done", "")),
     )
@@ -112,7 +123,7 @@ async def get_new_agent(
     like: Annotated[str | None, Query(max_length=50)] = None,
 ) -> Response:
     """`template` or `like`, another agent's id, fills the form; `part` asks for the form without its page."""
-    copied = await agents.get(session, member.connection.id, _parse(like), revoked=True) if like else None
+    copied = await agents.get(session, member.connection.id, parse_agent_id(like), revoked=True) if like else None
     is_part = "part" in request.query_params
     return pages.render(
         request,
@@ -173,18 +184,7 @@ async def post_agent(
         assert agent_id is not None
         return confirmation.finish(_redirect_again(member, agent_id))
     example = await form_page.tables.find_example(member.connection.id, agent.example_tables, agent.columns or {})
-    page = pages.render(
-        request,
-        "connections/agent_made.html",
-        status=HTTPStatus.CREATED,
-        agent=agent,
-        here=_path(member),
-        agent_href=f"{_path(member)}/{agent.id}",
-        token=token,
-        access=describe_access(agent),
-        snippets=_list_snippets(settings, agent, example, token),
-        since=int(datetime.now(UTC).timestamp()),
-    )
+    page = show_token(request, pages, settings, agent, token, example)
     return confirmation.finish(page)
 
 
@@ -216,7 +216,7 @@ async def get_agent(
     tables: ProjectTablesDep,
     settings: SettingsDep,
 ) -> Response:
-    agent = await agents.get(session, member.connection.id, _parse(agent_id), revoked=True)
+    agent = await agents.get(session, member.connection.id, parse_agent_id(agent_id), revoked=True)
     history = await activity.read(session, member.connection.id, agent.id)
     counts = await activity.count(session, member.connection.id, [agent.id], datetime.now(UTC) - _LATELY)
     is_kept = agent.state is not AgentState.REVOKED
@@ -235,14 +235,15 @@ async def get_agent(
         links=_list_tables(member, agent),
         figures=_list_figures(agent, history, counts[agent.id].sessions),
         running=[one for one in history.sessions if one.is_running],
-        sessions=history.sessions,
-        refusals=history.refusals,
-        snippets=_list_snippets(settings, agent, example),
+        history=history,
+        dialogs=list_agent_dialogs(agent),
+        viewer_id=member.person.id,
+        snippets=list_snippets(settings, agent, example),
         is_kept=is_kept,
         can_manage=is_kept and member.role.includes(Role.OWNER),
         can_copy=member.role.includes(Role.OWNER),
         can_freeze=member.role.includes(Role.EDITOR),
-        done=_describe_frozen(request),
+        done=_AGENT_DONE.get(request.query_params.get("done", "")),
         was_sent_again=request.query_params.get("done") == _AGAIN,
         since=int(datetime.now(UTC).timestamp()),
     )
@@ -260,7 +261,7 @@ async def get_first_request(
     since: Annotated[int, Query(ge=0, le=2**40)] = 0,
 ) -> Response:
     """Renders that the agent was used. 204 while it was not; some time after `since` the page is to ask no more."""
-    agent = await agents.get(session, member.connection.id, _parse(agent_id))
+    agent = await agents.get(session, member.connection.id, parse_agent_id(agent_id))
     is_waiting = datetime.now(UTC).timestamp() < since + _WAIT_FOR_USE.total_seconds()
     if agent.last_used_at is None and is_waiting:
         return Response(status_code=HTTPStatus.NO_CONTENT)
@@ -272,29 +273,14 @@ async def get_first_request(
 async def get_revoke(
     *, request: Request, agent_id: str, member: Owner, session: Reading, pages: PagesDep, agents: AgentsDep
 ) -> Response:
-    agent = await agents.get(session, member.connection.id, _parse(agent_id))
+    agent = await agents.get(session, member.connection.id, parse_agent_id(agent_id))
     return pages.render(request, "connections/revoke.html", agent=agent)
 
 
 @router.post("/{agent_id}/revoke")
 async def post_revoke(agent_id: str, member: Owner, session: Writing, agents: AgentsDep) -> Response:
-    await agents.revoke(session, member.connection.id, _parse(agent_id))
+    await agents.revoke(session, member.connection.id, parse_agent_id(agent_id))
     return redirect(f"{_path(member)}?done=revoked")
-
-
-@router.post("/{agent_id}/freeze")
-async def post_freeze_agent(
-    *,
-    agent_id: str,
-    member: Editor,
-    session: Writing,
-    reading: Reading,
-    agents: AgentsDep,
-    activity: AgentActivityDep,
-) -> Response:
-    agent = await agents.get(reading, member.connection.id, _parse(agent_id), revoked=True)
-    frozen = await activity.freeze(session, member.connection.id, agent.id)
-    return redirect(f"{_path(member)}/{agent.id}?frozen={frozen}")
 
 
 def _make_tabs(here: str, counts: Mapping[AgentState, int]) -> list[tuple[str, str, str, int]]:
@@ -319,27 +305,8 @@ def _list_figures(agent: Agent, history: AgentHistory, sessions: int) -> list[tu
     return figures
 
 
-def _list_snippets(
-    settings: Settings, agent: Agent, example: ExampleTable | None, token: str | None = None
-) -> list[tuple[str, str, str]]:
-    given = {"token": token} if token is not None else {}
-    made: list[Snippet] = make_snippets(settings.origin, agent.connection_id, agent, example, **given)
-    return [(snippet.key, snippet.label, snippet.code) for snippet in made]
-
-
 def _redirect_again(member: Membership, agent_id: UUID) -> Response:
     return redirect(f"{_path(member)}/{agent_id}?done={_AGAIN}")
-
-
-def _describe_frozen(request: Request) -> tuple[str, str] | None:
-    """Returns tone and words."""
-    number = request.query_params.get("frozen", "")
-    if not (number.isascii() and number.isdigit() and len(number) < 5):
-        return None
-    if number == "0":
-        return "info", "Nothing was frozen: no session of this agent is running."
-    frozen = count_things(int(number), "session")
-    return "ok", f"{frozen} frozen. Frozen sessions accept no writes until an editor releases them."
 
 
 def _parse_state(state: str | None) -> AgentState | None:
@@ -349,10 +316,3 @@ def _parse_state(state: str | None) -> AgentState | None:
 
 def _path(member: Membership) -> str:
     return f"/c/{member.connection.id}/agents"
-
-
-def _parse(agent_id: str) -> UUID:
-    wanted = parse_id(agent_id)
-    if wanted is None:
-        raise NotFound
-    return wanted

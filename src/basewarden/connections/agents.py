@@ -1,6 +1,6 @@
 """Agents: named tokens with limits. A token is shown once, stored as a hash, and invalid at once when revoked."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from basewarden.connections.models import RPC, Access, Agent, AgentState, Connec
 from basewarden.connections.probe import ServerFacts
 from basewarden.connections.schemas import AgentCreate
 from basewarden.connections.service import Connections, check_db_role
+from basewarden.connections.stops import STOP_TOPIC, Stop, StopCode
 from basewarden.connections.targets import CONNECTION_TOPIC
 from basewarden.core.cache import LoadingCache
 from basewarden.core.ids import make_id
@@ -20,7 +21,7 @@ from basewarden.errors import Invalid, NotFound
 
 TOKEN_PREFIX = "bwa"  # noqa: S105 - what a secret scanner looks for
 _HINT_LENGTH = 4
-_TOPIC = "agent"
+AGENT_TOPIC = "agent"
 _CACHE_SECONDS = 10.0
 _CACHE_SIZE = 10_000
 _USE_INTERVAL = timedelta(minutes=1)
@@ -28,7 +29,10 @@ _USE_INTERVAL = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class AgentCaller:
-    """A calling agent and its limits. `tables` and `functions`: None = all; else by `schema.name`."""
+    """A calling agent and its limits. `tables` and `functions`: None = all; else by `schema.name`.
+
+    `stop` says why its requests are refused.
+    """
 
     id: UUID
     name: str
@@ -46,6 +50,7 @@ class AgentCaller:
     max_read_rows_per_hour: int | None
     requests_per_minute: int | None
     expires_at: datetime | None
+    stop: StopCode | None = None
 
 
 FindMissingTables = Callable[[UUID, Sequence[str]], Awaitable[Sequence[str]]]
@@ -75,7 +80,7 @@ class Agents:
         self._find_missing_tables = find_unknown
         self._find_missing_columns = find_unknown_columns
         self._callers = LoadingCache(self._load_caller, size=_CACHE_SIZE, seconds=_CACHE_SECONDS)
-        listener.on(_TOPIC, self._forget_agent)
+        listener.on(AGENT_TOPIC, self._forget_agent)
         listener.on(CONNECTION_TOPIC, self._forget_connection)
 
     async def find_by_token(self, token: str) -> AgentCaller | None:
@@ -108,8 +113,7 @@ class Agents:
         values = {
             "id": agent_id or make_id(),
             "connection_id": connection.id,
-            "token_hash": hash_token(token),
-            "token_hint": token[-_HINT_LENGTH:],
+            **_make_token_values(token),
             "created_by": person_id,
             **wanted.model_dump(exclude={"tables", "functions"}),
             **store_reach(wanted),
@@ -118,6 +122,23 @@ class Agents:
         if agent is None:
             raise AgentExists
         return agent, token
+
+    async def rotate(
+        self, session: WriteSession, connection_id: UUID, agent_id: UUID, *, known_hint: str | None = None
+    ) -> tuple[Agent, str] | None:
+        """Makes a new token, which cannot be shown again; the old one is invalid at once, everywhere.
+
+        With `known_hint`, None if that is not the hint of the token any more: the form was sent twice. Raises NotFound.
+        """
+        token = make_checked_token(TOKEN_PREFIX)
+        values = _make_token_values(token)
+        agent = await queries.replace_token(session, connection_id, agent_id, values, known=known_hint)
+        if agent is not None:
+            await self._listener.announce(session, AGENT_TOPIC, str(agent_id))
+            return agent, token
+        if known_hint is None or await queries.find_agent(ReadSession(session), connection_id, agent_id) is None:
+            raise NotFound
+        return None
 
     async def _check_role(self, connection: Connection, wanted: AgentCreate, person_id: UUID) -> None:
         """Checks the agent's role. Through a project's API, every request has the role and claims of the key."""
@@ -166,10 +187,18 @@ class Agents:
         return await queries.find_agent(session, connection_id, agent_id, revoked=True)
 
     async def revoke(self, session: WriteSession, connection_id: UUID, agent_id: UUID) -> None:
+        """Ends the agent's running requests too."""
+        await queries.lock_stops(session, connection_id)
         agent = await queries.revoke_agent(session, connection_id, agent_id)
         if agent is None:
             raise NotFound
-        await self._listener.announce(session, _TOPIC, str(agent_id))
+        await self._listener.announce(session, AGENT_TOPIC, str(agent_id))
+        await self._listener.announce(session, STOP_TOPIC, Stop("revoked", agent_id).encode())
+
+    async def list_stops(self, agents: Collection[UUID]) -> Mapping[UUID, StopCode]:
+        """Lists those of these agents whose requests must end, and why."""
+        async with self._database.read_only() as session:
+            return await queries.list_stops(session, agents)
 
     async def _load_caller(self, token_hash: bytes) -> AgentCaller | None:
         async with self._database.read_only() as session:
@@ -194,6 +223,7 @@ class Agents:
             max_read_rows_per_hour=agent.max_read_rows_per_hour,
             requests_per_minute=agent.requests_per_minute,
             expires_at=agent.expires_at,
+            stop="agent_frozen" if agent.frozen_at else "agent_paused" if agent.paused_at else None,
         )
 
     async def _record_use(self, agent: Agent) -> None:
@@ -222,9 +252,9 @@ def store_reach(wanted: AgentCreate) -> dict[str, list[str] | None]:
 
 
 async def list_agents(
-    session: ReadSession, connection_id: UUID, *, before: UUID | None, limit: int, state: AgentState | None = None
+    session: ReadSession, connection_id: UUID, *, before: UUID | None, limit: int, states: Collection[AgentState] = ()
 ) -> Sequence[Agent]:
-    return await queries.list_agents(session, connection_id, before=before, limit=limit, state=state)
+    return await queries.list_agents(session, connection_id, before=before, limit=limit, states=states)
 
 
 async def count_agents_by_state(session: ReadSession, connection_id: UUID) -> dict[AgentState, int]:
@@ -237,3 +267,7 @@ async def count_agents(session: ReadSession, connection_id: UUID) -> int:
 
 def is_expired(moment: datetime | None) -> bool:
     return moment is not None and moment <= datetime.now(UTC)
+
+
+def _make_token_values(token: str) -> dict[str, Any]:
+    return {"token_hash": hash_token(token), "token_hint": token[-_HINT_LENGTH:]}

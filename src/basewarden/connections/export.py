@@ -24,6 +24,7 @@ _CONNECTION = (
     "failing_since",
     "failing_reason",
     "changed_at",
+    "agents_frozen_at",
     "created_at",
 )
 _INVITATION = ("id", "connection_id", "email", "role", "created_at", "expires_at", "accepted_at")
@@ -46,6 +47,8 @@ _AGENT = (
     "max_read_rows_per_hour",
     "requests_per_minute",
     "expires_at",
+    "paused_at",
+    "frozen_at",
     "revoked_at",
     "last_used_at",
     "created_at",

@@ -57,6 +57,8 @@ class ColumnRule(StrEnum):
 class AgentState(StrEnum):
     ACTIVE = "active"
     NEVER_USED = "never_used"
+    PAUSED = "paused"
+    FROZEN = "frozen"
     EXPIRED = "expired"
     REVOKED = "revoked"
 
@@ -87,6 +89,7 @@ class Connection(Base):
     failing_since: Mapped[datetime | None]  # the first failed check since the last successful one
     failing_reason: Mapped[str | None] = mapped_column(Text)
     changed_at: Mapped[dict[str, str]] = mapped_column(JSONB, server_default="{}")  # by part of the settings
+    agents_frozen_at: Mapped[datetime | None]  # until a member releases them, no agent may do anything
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -180,6 +183,8 @@ class Agent(Base):
     max_read_rows_per_hour: Mapped[int | None]
     requests_per_minute: Mapped[int | None]
     expires_at: Mapped[datetime | None]
+    paused_at: Mapped[datetime | None]
+    frozen_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
@@ -210,9 +215,19 @@ class Agent(Base):
         return [name.removeprefix(RPC) for name in self.tables if name.startswith(RPC)]
 
     @property
+    def status(self) -> str:
+        """Returns the state in the API, which counts an agent that was never used as active."""
+        state = self.state
+        return (AgentState.ACTIVE if state is AgentState.NEVER_USED else state).value
+
+    @property
     def state(self) -> AgentState:
         if self.revoked_at is not None:
             return AgentState.REVOKED
         if self.expires_at is not None and self.expires_at <= datetime.now(UTC):
             return AgentState.EXPIRED
+        if self.frozen_at is not None:
+            return AgentState.FROZEN
+        if self.paused_at is not None:
+            return AgentState.PAUSED
         return AgentState.NEVER_USED if self.last_used_at is None else AgentState.ACTIVE

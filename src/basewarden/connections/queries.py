@@ -1,19 +1,21 @@
 """All SQL of connections."""
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, RowMapping, Select, and_, delete, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Row, RowMapping, Select, and_, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from basewarden.accounts import User
 from basewarden.connections.models import Agent, AgentState, Connection, ConnectionMember, Role
+from basewarden.connections.stops import StopCode, make_stop_key
 from basewarden.db import ReadSession, WriteSession
 
 _STREAM_SIZE = 200
+AgentTime = Literal["paused_at", "frozen_at"]
 
 
 async def insert_connection(session: WriteSession, connection: Connection, member: ConnectionMember) -> None:
@@ -76,15 +78,11 @@ async def insert_agent(session: WriteSession, values: Mapping[str, Any]) -> Agen
 
 
 async def list_agents(
-    session: ReadSession, connection_id: UUID, *, before: UUID | None, limit: int, state: AgentState | None = None
+    session: ReadSession, connection_id: UUID, *, before: UUID | None, limit: int, states: Collection[AgentState] = ()
 ) -> Sequence[Agent]:
-    """Lists agents in a state, or all that are not revoked, the newest first."""
-    query = (
-        select(Agent)
-        .where(Agent.connection_id == connection_id, _has_state(state))
-        .order_by(Agent.id.desc())
-        .limit(limit)
-    )
+    """Lists agents in one of these states, or all that are not revoked, the newest first."""
+    is_wanted = or_(*map(_has_state, states)) if states else Agent.revoked_at.is_(None)
+    query = select(Agent).where(Agent.connection_id == connection_id, is_wanted).order_by(Agent.id.desc()).limit(limit)
     if before is not None:
         query = query.where(Agent.id < before)
     return (await session.scalars(query)).all()
@@ -96,25 +94,22 @@ async def count_agents_by_state(session: ReadSession, connection_id: UUID) -> di
     return dict(zip(AgentState, row, strict=True))
 
 
-def _has_state(state: AgentState | None) -> ColumnElement[bool]:
-    """Returns the condition for `Agent.state`; None stands for all that are not revoked."""
+def _has_state(state: AgentState) -> ColumnElement[bool]:
+    """Returns the condition for `Agent.state`."""
     is_kept = Agent.revoked_at.is_(None)
     is_expired = func.coalesce(Agent.expires_at <= func.now(), False)
+    is_frozen, is_paused = Agent.frozen_at.is_not(None), Agent.paused_at.is_not(None)
+    is_free = and_(~is_expired, ~is_frozen, ~is_paused)
     conditions = {
-        AgentState.ACTIVE: and_(~is_expired, Agent.last_used_at.is_not(None)),
-        AgentState.NEVER_USED: and_(~is_expired, Agent.last_used_at.is_(None)),
+        AgentState.ACTIVE: and_(is_free, Agent.last_used_at.is_not(None)),
+        AgentState.NEVER_USED: and_(is_free, Agent.last_used_at.is_(None)),
+        AgentState.PAUSED: and_(~is_expired, ~is_frozen, is_paused),
+        AgentState.FROZEN: and_(~is_expired, is_frozen),
         AgentState.EXPIRED: is_expired,
     }
     if state is AgentState.REVOKED:
         return Agent.revoked_at.is_not(None)
-    return and_(is_kept, conditions[state] if state is not None else true())
-
-
-async def list_row_limits(session: AsyncSession, connection_id: UUID, agents: Collection[UUID]) -> dict[UUID, int]:
-    """Lists how many rows a write of each agent may change."""
-    query = select(Agent.id, Agent.max_rows_per_write).where(Agent.connection_id == connection_id)
-    found = await session.execute(query.where(Agent.id.in_(agents)))
-    return {row.id: row.max_rows_per_write for row in found}
+    return and_(is_kept, conditions[state])
 
 
 async def count_agents(session: ReadSession, connection_id: UUID) -> int:
@@ -130,6 +125,16 @@ async def find_agent(
     return await session.scalar(query if revoked else query.where(Agent.revoked_at.is_(None)))
 
 
+async def replace_token(
+    session: WriteSession, connection_id: UUID, agent_id: UUID, token: Mapping[str, Any], *, known: str | None
+) -> Agent | None:
+    """Replaces a token by its hash and hint; None if there is no such agent, or its hint is not `known` any more."""
+    query = update(Agent).where(Agent.id == agent_id, Agent.connection_id == connection_id, Agent.revoked_at.is_(None))
+    if known is not None:
+        query = query.where(Agent.token_hint == known)
+    return await session.scalar(query.values(**token).returning(Agent))
+
+
 async def revoke_agent(session: WriteSession, connection_id: UUID, agent_id: UUID) -> Agent | None:
     """Revokes an agent; None if this connection has no such agent, or it is already revoked."""
     query = (
@@ -139,6 +144,54 @@ async def revoke_agent(session: WriteSession, connection_id: UUID, agent_id: UUI
         .returning(Agent)
     )
     return await session.scalar(query)
+
+
+async def lock_stops(session: WriteSession, connection_id: UUID) -> None:
+    """Waits for the transactions that are storing writes of this connection's agents; later ones see what changes."""
+    key = func.hashtextextended(make_stop_key(connection_id), 0)
+    await session.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+async def set_agent_time(
+    session: WriteSession, connection_id: UUID, agent_id: UUID, column: AgentTime, *, is_set: bool
+) -> Agent | None:
+    """Sets or clears `paused_at` or `frozen_at`; None if there is no such agent, or it is in that state already."""
+    known = Agent.__table__.c[column]
+    query = (
+        update(Agent)
+        .where(Agent.id == agent_id, Agent.connection_id == connection_id, Agent.revoked_at.is_(None))
+        .where(known.is_(None) if is_set else known.is_not(None))
+        .values({column: func.now() if is_set else None})
+        .returning(Agent)
+    )
+    return await session.scalar(query)
+
+
+async def set_agents_frozen(session: WriteSession, connection_id: UUID, *, is_frozen: bool) -> Connection | None:
+    """Freezes or releases all agents of a connection; None if they are in that state already."""
+    known = Connection.agents_frozen_at
+    query = (
+        update(Connection)
+        .where(Connection.id == connection_id, known.is_(None) if is_frozen else known.is_not(None))
+        .values(agents_frozen_at=func.now() if is_frozen else None)
+        .returning(Connection)
+    )
+    return await session.scalar(query)
+
+
+async def list_stops(session: ReadSession, agents: Collection[UUID]) -> dict[UUID, StopCode]:
+    """Lists those of these agents whose requests must end, and why."""
+    times = (Connection.agents_frozen_at, Agent.revoked_at, Agent.frozen_at)
+    query = (
+        select(Agent.id, *times)
+        .join(Connection, Connection.id == Agent.connection_id)
+        .where(Agent.id.in_(agents), or_(*(time.is_not(None) for time in times)))
+    )
+    found = await session.execute(query)
+    return {
+        row.id: "connection_frozen" if row.agents_frozen_at else "agent_revoked" if row.revoked_at else "agent_frozen"
+        for row in found
+    }
 
 
 async def find_agent_by_hash(session: AsyncSession, token_hash: bytes) -> Agent | None:

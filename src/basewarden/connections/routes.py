@@ -11,7 +11,7 @@ from basewarden.billing import PlanLimit
 from basewarden.connections.agents import Agents, list_agents
 from basewarden.connections.callers import Owner, Viewer
 from basewarden.connections.errors import ConnectionFailed, TablesUnchecked
-from basewarden.connections.models import Agent, Connection, Environment, Role
+from basewarden.connections.models import Agent, AgentState, Connection, Environment, Role
 from basewarden.connections.probe import ServerFacts
 from basewarden.connections.rest.probe import RestFacts
 from basewarden.connections.schemas import (
@@ -19,6 +19,8 @@ from basewarden.connections.schemas import (
     AgentCreated,
     AgentOut,
     AgentsOut,
+    AgentStatus,
+    AgentToken,
     ConnectionChange,
     ConnectionCreate,
     ConnectionOut,
@@ -38,6 +40,13 @@ ConnectionsDep = Annotated[Connections, Depends(inject(Connections))]
 AgentsDep = Annotated[Agents, Depends(inject(Agents))]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Backend = Literal["direct", "forward"]
+_STATES_BY_STATUS: dict[AgentStatus, tuple[AgentState, ...]] = {
+    "active": (AgentState.ACTIVE, AgentState.NEVER_USED),
+    "paused": (AgentState.PAUSED,),
+    "frozen": (AgentState.FROZEN,),
+    "revoked": (AgentState.REVOKED,),
+    "expired": (AgentState.EXPIRED,),
+}
 
 
 @router.get("", summary="Lists the connections that you are a member of.")
@@ -106,8 +115,16 @@ async def get_health(member: Viewer, connections: ConnectionsDep) -> HealthOut:
 
 
 @one.get("/agents", summary="Lists the agents of a connection, without their tokens.")
-async def get_agents(member: Viewer, session: Reading, cursor: UUID | None = None, limit: Limit = 50) -> AgentsOut:
-    agents = await list_agents(session, member.connection.id, before=cursor, limit=limit + 1)
+async def get_agents(
+    member: Viewer,
+    session: Reading,
+    cursor: UUID | None = None,
+    limit: Limit = 50,
+    status: AgentStatus | None = None,
+) -> AgentsOut:
+    """Without a status, those that are not revoked."""
+    states = _STATES_BY_STATUS[status] if status else ()
+    agents = await list_agents(session, member.connection.id, before=cursor, limit=limit + 1, states=states)
     shown = agents[:limit]
     return AgentsOut(
         agents=[show_agent(agent) for agent in shown],
@@ -129,19 +146,39 @@ async def post_agent(
     return AgentCreated(id=agent.id, token=token)
 
 
+@one.get("/agents/{agent_id}", summary="Returns an agent, also a revoked one, without its token.")
+async def get_agent(agent_id: str, member: Viewer, session: Reading, agents: AgentsDep) -> AgentOut:
+    return show_agent(await agents.get(session, member.connection.id, parse_agent_id(agent_id), revoked=True))
+
+
+@one.post("/agents/{agent_id}/rotate", responses=declare(ReauthRequired), summary="Replaces the token of an agent.")
+async def post_rotate(
+    agent_id: str, member: Owner, _: FreshlySignedIn, session: Writing, agents: AgentsDep
+) -> AgentToken:
+    """The new token is shown this once; the old one stops working at once."""
+    rotated = await agents.rotate(session, member.connection.id, parse_agent_id(agent_id))
+    assert rotated is not None
+    return AgentToken(token=rotated[1])
+
+
 @one.delete(
     "/agents/{agent_id}",
     status_code=HTTPStatus.NO_CONTENT,
     summary="Deletes an agent; its token stops working at once.",
 )
 async def delete_agent(agent_id: str, member: Owner, session: Writing, agents: AgentsDep) -> None:
-    wanted = parse_id(agent_id)
-    if wanted is None:
-        raise NotFound
-    await agents.revoke(session, member.connection.id, wanted)
+    await agents.revoke(session, member.connection.id, parse_agent_id(agent_id))
 
 
 router.include_router(one)
+
+
+def parse_agent_id(agent_id: str) -> UUID:
+    """Raises NotFound for what is no id."""
+    wanted = parse_id(agent_id)
+    if wanted is None:
+        raise NotFound
+    return wanted
 
 
 def show_connection(connection: Connection, role: Role) -> ConnectionOut:
@@ -156,6 +193,7 @@ def show_connection(connection: Connection, role: Role) -> ConnectionOut:
         requires_two_factor=connection.requires_two_factor,
         member=role,
         server_version=connection.server if connection.facts is None else connection.facts["server_version"],
+        agents_frozen_at=connection.agents_frozen_at,
         created_at=connection.created_at,
     )
 

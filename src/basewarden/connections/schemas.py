@@ -27,6 +27,7 @@ _MAX_CLAIMS_BYTES = 4096
 MAX_TABLES = 500
 MAX_HIDDEN_COLUMNS = 1000
 _MAX_INT = 2**31 - 1
+AgentStatus = Literal["active", "paused", "frozen", "revoked", "expired"]
 
 
 def check_identifier(name: str) -> str:
@@ -243,6 +244,7 @@ class ConnectionOut(ResponseBody):
     requires_two_factor: bool
     member: Role
     server_version: str
+    agents_frozen_at: datetime | None
     created_at: datetime
 
 
@@ -302,6 +304,9 @@ class AgentOut(ResponseBody):
     max_read_rows_per_hour: int | None
     requests_per_minute: int | None
     expires_at: datetime | None
+    status: AgentStatus
+    paused_at: datetime | None
+    frozen_at: datetime | None
     token_hint: str
     last_used_at: datetime | None
     created_at: datetime
@@ -316,4 +321,10 @@ class AgentCreated(ResponseBody):
     """The only response that contains the token."""
 
     id: UUID
+    token: str
+
+
+class AgentToken(ResponseBody):
+    """The only response that contains the new token."""
+
     token: str

@@ -25,6 +25,7 @@ class _Parts:
     token: str
     example: ExampleTable
     can_write: bool
+    look_at: str
 
     @property
     def change(self) -> str:
@@ -39,6 +40,7 @@ def make_snippets(
         token=token,
         example=example or _make_example(agent.example_tables),
         can_write=agent.writes_tables,
+        look_at=f"Then look here: {origin}/c/{connection_id}/sessions?agent={agent.id}",
     )
     return [
         Snippet("js", "supabase-js", _make_javascript(parts)),
@@ -65,7 +67,7 @@ def _make_javascript(parts: _Parts) -> str:
     write = (
         "\n\n// A write, which you can undo\n"
         f"const write = await db.from({table}).update({parts.change}).eq({key}).select()\n"
-        "console.log(write.error ?? write.data)"
+        f"console.log(write.error ?? write.data)\n// {parts.look_at}"
     )
     return read + (write if parts.can_write else "")
 
@@ -81,7 +83,10 @@ def _make_python(parts: _Parts) -> str:
         f"db = create_client(\n    {_quote(parts.url)},\n    {_quote(parts.token)},\n)\n"
         f'print(db.table({table}).select("*").limit(5).execute().data)'
     )
-    write = f"\n\n# A write, which you can undo\nprint(db.table({table}).update({change}).eq({key}).execute().data)"
+    write = (
+        f"\n\n# A write, which you can undo\nprint(db.table({table}).update({change}).eq({key}).execute().data)"
+        f"\n# {parts.look_at}"
+    )
     return read + (write if parts.can_write else "")
 
 
@@ -95,6 +100,7 @@ def _make_curl(parts: _Parts) -> str:
     write = (
         f'\n\n# A write, which you can undo\ncurl -X PATCH "{address}?{filters}" \\\n{token} \\\n'
         f'  -H "Prefer: return=representation" \\\n  -H "Content-Type: application/json" \\\n  -d \'{body}\''
+        f"\n# {parts.look_at}"
     )
     return read + (write if parts.can_write else "")
 

@@ -11,6 +11,7 @@ from basewarden.connections.models import Connection, Environment, Role
 from basewarden.connections.rest.client import RestClient
 from basewarden.connections.rest.keys import ProjectKey, parse_key
 from basewarden.connections.rest.urls import RestAddress, parse_saved_url
+from basewarden.connections.stops import CONNECTION_STATE_TOPIC
 from basewarden.connections.urls import PostgresAddress, parse_postgres_url
 from basewarden.core.cache import LoadingCache
 from basewarden.core.secret import Secret
@@ -39,6 +40,7 @@ class ConnectionTarget:
     db_role: str | None
     is_pooled: bool = False
     requires_two_factor: bool = False
+    are_agents_frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class ConnectionTargets:
         self._targets = LoadingCache(self._load_target, size=_CACHE_SIZE, seconds=_CACHE_SECONDS)
         self._roles = LoadingCache(self._load_role, size=_CACHE_SIZE, seconds=_CACHE_SECONDS)
         listener.on(CONNECTION_TOPIC, self._forget)
+        listener.on(CONNECTION_STATE_TOPIC, self._forget)
 
     async def get_target(self, connection_id: UUID) -> ConnectionTarget:
         target = await self._targets.get(connection_id)
@@ -115,6 +118,7 @@ class ConnectionTargets:
             db_role=connection.assumed_role if connection.is_direct else None,
             is_pooled=bool((connection.facts or {}).get("is_pooled")),
             requires_two_factor=connection.requires_two_factor,
+            are_agents_frozen=connection.agents_frozen_at is not None,
         )
 
     async def _load_role(self, key: tuple[UUID, UUID]) -> Role | None:

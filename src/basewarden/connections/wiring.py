@@ -6,8 +6,9 @@ from functools import partial
 from basewarden.accounts import Attempts
 from basewarden.audit import Audit
 from basewarden.billing import Plans, Usage
-from basewarden.connections import agent_pages, health_pages, new_pages, routes, settings_pages
+from basewarden.connections import agent_pages, agent_token_pages, health_pages, new_pages, routes, settings_pages
 from basewarden.connections.agent_form_keys import AgentFormKeys
+from basewarden.connections.agent_states import AgentStates
 from basewarden.connections.callers import find_sidebar_connection, list_sidebar_connections
 from basewarden.connections.erasure import ConnectionErasure
 from basewarden.connections.export import CONNECTION_PARTS
@@ -46,6 +47,7 @@ ROUTERS = (
     member_pages.router,
     two_factor_routes.router,
     two_factor_pages.router,
+    agent_token_pages.router,
 )
 KEEP_INVITATIONS = timedelta(days=30)
 """After they expired, so that an old link is reported as expired or used and not as unknown."""
@@ -68,6 +70,7 @@ def wire(registry: Registry) -> None:
         )
     )
     _add_members(registry, targets)
+    registry.add(AgentStates(registry.get(Listener)))
     registry.add(KeptSecrets(vault))
     registry.add(AgentFormKeys(vault))
     registry.add(Shell(partial(list_sidebar_connections, database), partial(find_sidebar_connection, database)))

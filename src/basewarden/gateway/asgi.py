@@ -17,7 +17,7 @@ from basewarden.gateway.concealment import conceal
 from basewarden.gateway.introspect import describe_schema
 from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.projects import AnyProject, Projects
-from basewarden.gateway.refusals import describe_refusal
+from basewarden.gateway.refusals import POLICY_CODES, describe_refusal
 from basewarden.gateway.response_headers import (
     WITHOUT_BODY,
     Audience,
@@ -26,6 +26,7 @@ from basewarden.gateway.response_headers import (
     make_status,
 )
 from basewarden.gateway.rest import RestCall, RestResult
+from basewarden.gateway.running import RunningRequests
 from basewarden.gateway.sharing import PIECE_BYTES, send_in_pieces
 from basewarden.journal import RefusalLog
 from basewarden.web import (
@@ -75,6 +76,7 @@ class DataAPI:
         projects: Projects,
         backends: Backends,
         refusals: RefusalLog,
+        running: RunningRequests,
     ) -> None:
         self._then = then
         self._callers = callers
@@ -82,6 +84,7 @@ class DataAPI:
         self._projects = projects
         self._backends = backends
         self._refusals = refusals
+        self._running = running
         self._bodies = HeldBodies()
         self._disconnects = DisconnectWatch()
 
@@ -97,10 +100,27 @@ class DataAPI:
 
     async def _serve(self, scope: Any, receive: Any, send: Any, address: re.Match[str]) -> None:
         with span("caller"):
-            caller = await self._callers.identify(scope, address["id"])
+            caller = await self._identify(scope, address["id"])
             bind_log_context(**caller.facts)
-            await self._limits.check(caller)
-            project = self._projects.find(caller.connection)
+        try:
+            with self._running.serve(caller, scope["method"], _find_label(scope["headers"])):
+                await self._handle(scope, receive, send, address, caller)
+        except AppError as error:
+            self._note_refusal(scope, address, caller, error)
+            raise
+
+    async def _identify(self, scope: Any, connection_id: str) -> Caller:
+        """Asks again where a stop was announced meanwhile: what was found may be from before it."""
+        while True:
+            known = self._running.announced
+            caller = await self._callers.identify(scope, connection_id)
+            if known == self._running.announced:
+                return caller
+
+    async def _handle(self, scope: Any, receive: Any, send: Any, address: re.Match[str], caller: Caller) -> None:
+        await self._limits.check(caller)
+        caller.check_stop()
+        project = self._projects.find(caller.connection)
         if address["room"] == "introspect":
             await self._introspect(scope, send, project, caller, address["rest"])
         else:
@@ -126,18 +146,23 @@ class DataAPI:
         body = await _read_body(receive) if is_small else b""
         call = RestCall(method, path, scope["query_string"], headers, body, label=label)
         audience = find_audience(headers, has_token=caller.is_agent)
-        try:
-            if method in ("GET", "HEAD"):
-                await self._read(receive, send, project, caller, call, audience)
-            elif is_small or method not in METHODS_WITH_BODY:
-                await self._send_answer(send, await _explain(self._backends.handle(project, caller, call)), audience)
-            else:
-                await self._take_large(receive, send, project, caller, call, audience)
-        except AppError as error:
-            refusal = describe_refusal(caller, call, project.config, error)
-            if refusal is not None:
-                self._refusals.add(refusal)
-            raise
+        if method in ("GET", "HEAD"):
+            await self._read(receive, send, project, caller, call, audience)
+        elif is_small or method not in METHODS_WITH_BODY:
+            await self._send_answer(send, await _explain(self._backends.handle(project, caller, call)), audience)
+        else:
+            await self._take_large(receive, send, project, caller, call, audience)
+
+    def _note_refusal(self, scope: Any, address: re.Match[str], caller: Caller, error: AppError) -> None:
+        """Records what policy refused, as it was sent: the body says nothing that is kept."""
+        if error.code not in POLICY_CODES:
+            return
+        path = "/" if address["room"] == "introspect" else address["rest"] or "/"
+        headers = _read_headers(scope)
+        call = RestCall(scope["method"], path, scope["query_string"], headers, b"", label=_find_label(headers))
+        refusal = describe_refusal(caller, call, self._projects.find(caller.connection).config, error)
+        if refusal is not None:
+            self._refusals.add(refusal)
 
     async def _take_large(
         self, receive: Any, send: Any, project: AnyProject, caller: Caller, call: RestCall, audience: Audience
@@ -240,7 +265,12 @@ def _read_headers(scope: Any) -> list[tuple[bytes, bytes]]:
 
 
 def _read_label(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
-    label = next((value.decode("latin-1") for name, value in headers if name == _LABEL_HEADER), None)
+    label = _find_label(headers)
     if label is not None and not _LABEL.match(label):
         raise BadRequest(f"{SESSION_HEADER} must be 1 to 100 printable ASCII characters.")
     return label
+
+
+def _find_label(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+    """As it was sent, which may be no label that is accepted."""
+    return next((value.decode("latin-1") for name, value in headers if name == _LABEL_HEADER), None)

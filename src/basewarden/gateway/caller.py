@@ -7,7 +7,16 @@ from typing import Any
 from uuid import UUID
 
 from basewarden.accounts import SignInSessions
-from basewarden.connections import Access, AgentCaller, Agents, ConnectionTarget, ConnectionTargets, Role
+from basewarden.connections import (
+    Access,
+    AgentCaller,
+    Agents,
+    ConnectionTarget,
+    ConnectionTargets,
+    Role,
+    StopCode,
+    make_stop_error,
+)
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound, Unauthenticated
 from basewarden.journal import Kind, SessionCaller
@@ -20,7 +29,10 @@ _MOST_KNOWN = 10_000
 
 @dataclass(frozen=True)
 class Caller:
-    """The limits are None for people."""
+    """The limits are None for people.
+
+    `stop` says why all of its requests are refused.
+    """
 
     kind: Kind
     id: UUID
@@ -38,6 +50,7 @@ class Caller:
     requests_per_minute: int | None = None
     """Of its own, below the deployment's limit."""
     query_seconds: float | None = None
+    stop: StopCode | None = None
 
     @property
     def can_write(self) -> bool:
@@ -46,6 +59,11 @@ class Caller:
     @property
     def is_agent(self) -> bool:
         return self.kind == "agent"
+
+    def check_stop(self) -> None:
+        """Raises the error for an agent that is paused or frozen, or whose connection's agents are."""
+        if self.stop is not None:
+            raise make_stop_error(self.stop)
 
     @cached_property
     def key(self) -> str:
@@ -143,6 +161,7 @@ def make_agent_caller(agent: AgentCaller, target: ConnectionTarget, *, query_sec
         max_read_rows=agent.max_read_rows_per_hour,
         requests_per_minute=agent.requests_per_minute,
         query_seconds=query_seconds,
+        stop="connection_frozen" if target.are_agents_frozen else agent.stop,
     )
 
 

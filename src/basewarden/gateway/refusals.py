@@ -19,6 +19,9 @@ POLICY_CODES: Final = frozenset(
         "row_limit",
         "session_frozen",
         "budget_exceeded",
+        "agent_paused",
+        "agent_frozen",
+        "connection_frozen",
         "capture_unsupported",
         "capture_blind",
     }
@@ -47,6 +50,7 @@ def describe_refusal(caller: Caller, call: RestCall, config: RestConfig, error: 
         table=_name_table(call, config),
         summary=_summarise(call),
         label=call.label,
+        row_limit=caller.max_rows if error.code == "row_limit" else None,
     )
 
 

@@ -15,6 +15,7 @@ from basewarden.gateway.direct.backend import DirectBackend
 from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.project_tables import find_example, list_column_names, list_table_names
 from basewarden.gateway.projects import Projects
+from basewarden.gateway.running import RunningRequests
 from basewarden.gateway.sharing import PoolSharing
 from basewarden.journal import Reconciler, Recorder, RefusalLog
 from basewarden.policy import ReadCounter
@@ -33,6 +34,7 @@ def wire(registry: Registry) -> None:
     registry.add(ProjectTables(names, columns, partial(find_example, projects)))
     registry.add(Callers(agents, registry.get(SignInSessions), targets, settings))
     registry.add(RateLimits(settings))
+    registry.add(RunningRequests(listener, agents.list_stops))
     registry.add(
         Backends(DirectBackend(recorder, registry.get(ReadCounter)), ApiBackend(recorder, registry.get(ReadCounter)))
     )
@@ -48,6 +50,7 @@ def make_data_api(registry: Registry, then: Any) -> DataAPI:
         registry.get(Projects),
         registry.get(Backends),
         registry.get(RefusalLog),
+        registry.get(RunningRequests),
     )
 
 

@@ -10,8 +10,15 @@ from basewarden.journal.activity import (
     list_latest_activity,
     list_latest_refusals,
 )
-from basewarden.journal.errors import JournalUnavailable, SessionFrozen
-from basewarden.journal.models import JournalMutation, JournalRefusal, JournalSession, JournalWrite
+from basewarden.journal.errors import JournalUnavailable, SessionFrozen, make_frozen_error
+from basewarden.journal.interventions import describe_intervention, list_interventions, name_intervener
+from basewarden.journal.models import (
+    JournalIntervention,
+    JournalMutation,
+    JournalRefusal,
+    JournalSession,
+    JournalWrite,
+)
 from basewarden.journal.partitions import ensure_partitions, partition_bounds
 from basewarden.journal.pruning import list_journal_pruners
 from basewarden.journal.queries import (
@@ -69,6 +76,7 @@ __all__ = [
     "Capture",
     "Image",
     "IntentOutcome",
+    "JournalIntervention",
     "JournalMutation",
     "JournalRefusal",
     "JournalSession",
@@ -103,6 +111,7 @@ __all__ = [
     "count_rows_written",
     "count_session_rows",
     "describe_changes",
+    "describe_intervention",
     "describe_refused",
     "describe_rows",
     "describe_session",
@@ -114,6 +123,7 @@ __all__ = [
     "find_progress",
     "find_session",
     "find_undo_of",
+    "list_interventions",
     "list_journal_pruners",
     "list_latest_activity",
     "list_latest_refusals",
@@ -121,6 +131,8 @@ __all__ = [
     "list_session_rows",
     "list_sessions",
     "list_write_mutations",
+    "make_frozen_error",
+    "name_intervener",
     "partition_bounds",
     "sort_counts",
     "split_changed_columns",

@@ -1,4 +1,4 @@
-"""Anonymises a deleted person's sessions; the journal itself is kept."""
+"""Anonymises a deleted person's sessions and interventions; the journal itself is kept."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -6,6 +6,7 @@ from uuid import UUID
 from basewarden.accounts import Blocker
 from basewarden.db import ReadSession, WriteSession
 from basewarden.journal import queries
+from basewarden.journal.interventions.queries import anonymise_interventions
 
 
 class JournalErasure:
@@ -16,4 +17,7 @@ class JournalErasure:
         """Locks nothing: the journal never blocks a deletion."""
 
     async def forget(self, session: WriteSession, person_id: UUID) -> Mapping[str, int]:
-        return {"journal_sessions": await queries.anonymise_person(session, person_id)}
+        return {
+            "journal_sessions": await queries.anonymise_person(session, person_id),
+            "journal_interventions": await anonymise_interventions(session, person_id, queries.DELETED_PERSON),
+        }

@@ -11,6 +11,7 @@ from basewarden.accounts import ExportPart, ExportRows, Person
 from basewarden.connections import Role, list_openable_roles
 from basewarden.db import ReadSession
 from basewarden.journal import queries
+from basewarden.journal.interventions.queries import stream_interventions
 from basewarden.journal.refusals.queries import stream_refusals
 
 _OF_SESSION = "its session's"
@@ -63,6 +64,18 @@ _REFUSAL = (
     "table_name",
     "summary",
     "count",
+    "row_limit",
+)
+_INTERVENTION = (
+    "id",
+    "connection_id",
+    "at",
+    "action",
+    "agent_id",
+    "agent_name",
+    "session_id",
+    "user_name",
+    "reason",
 )
 _MUTATION = (
     "write_id",
@@ -112,6 +125,15 @@ async def _list_refusals(session: ReadSession, person: Person) -> ExportRows:
     roles = await list_openable_roles(session, person.id)
     owned = [connection_id for connection_id, role in roles.items() if role is Role.OWNER]
     async with aclosing(stream_refusals(session, _REFUSAL, owned)) as rows:
+        async for row in rows:
+            yield row
+
+
+async def _list_interventions(session: ReadSession, person: Person) -> ExportRows:
+    """Theirs, and what limits did on connections that the person owns."""
+    roles = await list_openable_roles(session, person.id)
+    owned = [connection_id for connection_id, role in roles.items() if role is Role.OWNER]
+    async with aclosing(stream_interventions(session, _INTERVENTION, person.id, owned)) as rows:
         async for row in rows:
             yield row
 
@@ -171,5 +193,12 @@ JOURNAL_PARTS = (
             "kind_key": "code, method, table and session again",
             "xact": _OF_STREAMS,
         },
+    ),
+    ExportPart(
+        "journalInterventions",
+        "journal_interventions",
+        _list_interventions,
+        _INTERVENTION,
+        {"user_id": "always you, or a limit", "xact": _OF_STREAMS},
     ),
 )

@@ -1,17 +1,15 @@
-"""Freezes and releases sessions at a member's request.
+"""Freezes and releases sessions. What is frozen ends the session's running writes in every process."""
 
-Both are announced at the commit, so that the page which follows shows it; the database announces it as well.
-"""
-
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from basewarden.connections import STOP_TOPIC, Stop
 from basewarden.core.ids import parse_id
 from basewarden.db import Listener, WriteSession
 from basewarden.errors import Conflict, NotFound
 from basewarden.journal.models import JournalSession
-from basewarden.journal.notices import LIVE_TOPIC
 from basewarden.journal.queries import lock_session
+from basewarden.journal.sessions import ACTIVE_WITHIN
 
 BY_MEMBER = "member"
 
@@ -21,23 +19,35 @@ class NotFreezable(Conflict):
     message = "The session of an undo cannot be frozen."
 
 
-async def freeze_session(db: WriteSession, listener: Listener, connection_id: UUID, session_id: str) -> None:
-    """Refuses writes to this session from the commit on. An already frozen session is unchanged."""
+async def freeze_session(
+    db: WriteSession, listener: Listener, connection_id: UUID, session_id: str
+) -> JournalSession | None:
+    """Refuses writes to this session from the commit on; None if it is frozen already."""
     session = await _lock(db, connection_id, session_id)
     if session.kind == "undo":
         raise NotFreezable
-    if session.frozen_at is None:
-        session.frozen_at, session.frozen_reason = datetime.now(UTC), BY_MEMBER
-        await listener.announce(db, LIVE_TOPIC, str(connection_id))
-
-
-async def release_session(db: WriteSession, listener: Listener, connection_id: UUID, session_id: str) -> None:
-    """Accepts writes again, with a full new budget."""
-    session = await _lock(db, connection_id, session_id)
     if session.frozen_at is not None:
-        session.frozen_at = session.frozen_reason = None
-        session.budget_from, session.rows_from = session.write_count, session.row_count
-        await listener.announce(db, LIVE_TOPIC, str(connection_id))
+        return None
+    session.frozen_at, session.frozen_reason = datetime.now(UTC), BY_MEMBER
+    if session.agent_id is not None and _may_be_written(session):
+        stop = Stop("session", session.agent_id, session.id, session.label)
+        await listener.announce(db, STOP_TOPIC, stop.encode())
+    return session
+
+
+async def release_session(db: WriteSession, connection_id: UUID, session_id: str) -> JournalSession | None:
+    """Accepts writes again, with a full new budget; None if it is not frozen."""
+    session = await _lock(db, connection_id, session_id)
+    if session.frozen_at is None:
+        return None
+    session.frozen_at = session.frozen_reason = None
+    session.budget_from, session.rows_from = session.write_count, session.row_count
+    return session
+
+
+def _may_be_written(session: JournalSession) -> bool:
+    """Whether a write that runs now may belong to it: without a name it ends after a pause."""
+    return session.label is not None or datetime.now(UTC) - session.last_seen_at < ACTIVE_WITHIN + timedelta(minutes=1)
 
 
 async def _lock(db: WriteSession, connection_id: UUID, session_id: str) -> JournalSession:

@@ -185,4 +185,33 @@ class JournalRefusal(Base):
     table: Mapped[str | None] = mapped_column("table_name", Text)
     summary: Mapped[str] = mapped_column(Text)
     count: Mapped[int] = mapped_column(BigInteger, server_default="1")
+    row_limit: Mapped[int | None]  # that the write would have passed, as it was then
     xact: Mapped[int | None] = mapped_column(BigInteger)  # our transaction that last counted it
+
+
+class JournalIntervention(Base):
+    """A session, an agent or all agents of a connection were stopped or released: by whom, when and why.
+
+    With a session it concerns that, else with an agent that, else all agents. Without a person it was a limit.
+    """
+
+    __tablename__ = "journal_interventions"
+    __table_args__ = (
+        Index("ix_journal_interventions_connection", "connection_id", "at", "id"),
+        Index("ix_journal_interventions_at", "at"),
+        Index("ix_journal_interventions_agent", "agent_id", postgresql_where=text("agent_id IS NOT NULL")),
+        Index("ix_journal_interventions_session", "session_id", postgresql_where=text("session_id IS NOT NULL")),
+        Index("ix_journal_interventions_user", "user_id", postgresql_where=text("user_id IS NOT NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"))
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    action: Mapped[str] = mapped_column(Text)  # pause, resume, freeze, release
+    agent_id: Mapped[UUID | None]
+    agent_name: Mapped[str | None] = mapped_column(Text)
+    session_id: Mapped[UUID | None]  # without a foreign key: each is pruned by its own age
+    user_id: Mapped[UUID | None]
+    user_name: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+    xact: Mapped[int | None] = mapped_column(BigInteger)  # our transaction that stored it

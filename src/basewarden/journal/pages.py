@@ -9,14 +9,12 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.connections import Editor, Role, Viewer, count_agents
+from basewarden.connections import Role, Viewer, count_agents, make_session_dialog
 from basewarden.core.brief import make_brief
-from basewarden.core.ids import parse_id
 from basewarden.db import ReadSession
 from basewarden.errors import NotFound
 from basewarden.journal import queries, service
-from basewarden.journal.freezing import freeze_session, release_session
-from basewarden.journal.routes import ListenerDep, ReconcilerDep
+from basewarden.journal.routes import ReconcilerDep
 from basewarden.journal.row_names import RowNamesDep
 from basewarden.journal.session_filters import PERIODS, ListParameters, ParametersDep
 from basewarden.journal.sessions import (
@@ -36,7 +34,7 @@ from basewarden.journal.timeline import (
     read_timeline,
     read_write,
 )
-from basewarden.web import PagesDep, Reading, Writing, redirect
+from basewarden.web import PagesDep, Reading
 
 router = APIRouter(prefix="/c/{connection_id}/sessions", include_in_schema=False)
 
@@ -140,22 +138,11 @@ async def get_session(
         previous_href=_find_previous(path, write, after),
         can_undo=member.role.includes(Role.EDITOR),
         can_freeze=member.role.includes(Role.EDITOR) and summary.session.kind != "undo",
+        release_dialog=make_session_dialog(),
         done=_DONE.get(request.query_params.get("done", "")),
         is_just_frozen=request.query_params.get("done") == "frozen",
         **await _read_undo(db, summary),
     )
-
-
-@router.post("/{session_id}/freeze")
-async def post_freeze(session_id: str, member: Editor, db: Writing, listener: ListenerDep) -> Response:
-    await freeze_session(db, listener, member.connection.id, session_id)
-    return redirect(f"/c/{member.connection.id}/sessions/{parse_id(session_id)}?done=frozen")
-
-
-@router.post("/{session_id}/release")
-async def post_release(session_id: str, member: Editor, db: Writing, listener: ListenerDep) -> Response:
-    await release_session(db, listener, member.connection.id, session_id)
-    return redirect(f"/c/{member.connection.id}/sessions/{parse_id(session_id)}?done=released")
 
 
 def list_figures(changes: Sequence[VerbCount]) -> list[tuple[str, str, str]]:

@@ -39,7 +39,7 @@ _columns = msgspec.json.Decoder(dict[str, msgspec.Raw])
 PENDING_PER_PAGE = 1000
 INTENT_LIFE = timedelta(minutes=5)
 """Longer than the timeout of any request to a project's API."""
-_DELETED_PERSON = "deleted person"
+DELETED_PERSON = "deleted person"
 _CURRENT_XACT = cast(cast(func.pg_current_xact_id(), Text), BigInteger)
 
 
@@ -421,7 +421,7 @@ async def _stream_pages(
 async def anonymise_person(session: AsyncSession, user_id: UUID) -> int:
     """Removes a person's name and labels from their sessions; the sessions are kept."""
     query = update(JournalSession).where(JournalSession.user_id == user_id)
-    result = await session.execute(query.values(caller_name=_DELETED_PERSON, label=None))
+    result = await session.execute(query.values(caller_name=DELETED_PERSON, label=None))
     assert isinstance(result, CursorResult)
     return result.rowcount
 

@@ -14,13 +14,14 @@ from uuid import UUID
 import psycopg
 import structlog
 
+from basewarden.connections import make_stop_error
 from basewarden.core.ids import make_id
 from basewarden.core.secret import Secret
 from basewarden.core.tasks import end_task
 from basewarden.db import Listener, driver_dsn
 from basewarden.errors import AppError
 from basewarden.journal import statements
-from basewarden.journal.errors import JournalUnavailable, SessionFrozen
+from basewarden.journal.errors import JournalUnavailable, SessionFrozen, make_frozen_error
 from basewarden.journal.notices import ChangeNotices
 from basewarden.journal.outcomes import REJECTED_ERRORS, OutcomeQueue
 from basewarden.journal.statements import Counters, StoredWrite
@@ -213,7 +214,9 @@ class Recorder:
     async def _store(self, connection: DbConnection, batch: Sequence[PendingEntry], marks: dict[UUID, State]) -> None:
         session_ids = [await self._resolve_session(connection, pending.entry) for pending in batch]
         marking = [statements.mark_writes(marks)] if marks else []
-        _, *marked, rows = await connection.run([Statement("BEGIN"), *marking, statements.lock_sessions(session_ids)])
+        locks = [*statements.share_stops(pending.entry for pending in batch), statements.lock_sessions(session_ids)]
+        _, *answers = await connection.run([Statement("BEGIN"), *marking, *locks])
+        marked, rows = answers[: len(marking)], answers[-1]
         counters = statements.read_counters(rows)
         hours = await _lock_hours(connection, [pending.entry for pending in batch])
         writes, retried, refused = self._assign_positions(batch, session_ids, counters, hours)
@@ -244,7 +247,7 @@ class Recorder:
         """Assigns each write its positions in its session; the sessions' rows are locked.
 
         A write over its session's budget is refused and freezes the session; the freeze is stored. One over the budget
-        of the hour is refused.
+        of the hour is refused, and so is one of an agent that was stopped since it began.
         """
         placed: list[tuple[PendingEntry, StoredWrite]] = []
         retried: list[PendingEntry] = []
@@ -256,6 +259,8 @@ class Recorder:
             elif session is None or (entry.session_id is None and not session.is_open):
                 self._sessions.pop(entry.caller.key, None)  # undone in the meantime: retry in a new session
                 retried.append(pending)
+            elif entry.session_id is None and session.stop is not None:
+                refused.append((pending, make_stop_error(session.stop)))
             elif entry.session_id is None and _freeze_if_used_up(session, entry):
                 refused.append((pending, _make_frozen(session, entry.caller)))
             elif (over := _find_excess(hours, entry)) is not None:
@@ -362,15 +367,4 @@ def _is_used_up(session: Counters, entry: WriteEntry) -> bool:
 
 
 def _make_frozen(session: Counters, caller: SessionCaller) -> SessionFrozen:
-    is_by_member = session.frozen_reason == "member"
-    return SessionFrozen(
-        "A member of this connection has frozen this session." if is_by_member else None,
-        details={"sessionId": str(session.session_id)},
-        hint=_frozen_hint(caller),
-    )
-
-
-def _frozen_hint(caller: SessionCaller) -> str:
-    if caller.label is not None:
-        return "It stays frozen until an editor of the connection releases it."
-    return "It stays frozen until an editor of the connection releases it; a new one begins after five idle minutes."
+    return make_frozen_error(session.session_id, caller.label, is_by_member=session.frozen_reason == "member")

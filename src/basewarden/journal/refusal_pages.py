@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.connections import Viewer, list_row_limits
+from basewarden.connections import Viewer
 from basewarden.core.ids import parse_id
 from basewarden.journal.models import JournalRefusal
 from basewarden.journal.refusals import service
@@ -20,7 +20,6 @@ from basewarden.journal.timeline import REFUSAL_WORDS, describe_filter, describe
 from basewarden.web import PagesDep, Reading, count_things
 
 REASONS_SHOWN = 3
-ROW_LIMIT_CODE = "row_limit"
 
 router = APIRouter(prefix="/c/{connection_id}/refusals", include_in_schema=False)
 
@@ -55,12 +54,11 @@ async def get_refusals(
     here = f"/c/{member.connection.id}/refusals"
     kept = {"agent": agent} if agent else {}
     shown = page.refusals[0] if agent and page.refusals else None
-    limits = await list_row_limits(db, member.connection.id, {refusal.agent_id for refusal in page.refusals})
     return pages.render(
         request,
         "journal/refusals.html",
         here=f"{here}?{urlencode(kept)}" if kept else here,
-        refusals=[_show(refusal, limits.get(refusal.agent_id)) for refusal in page.refusals],
+        refusals=[_show(refusal) for refusal in page.refusals],
         facts=_describe_counts(counts) if cursor is None else "",
         is_filtered=agent is not None,
         agent_name=shown.agent_name if shown else None,
@@ -70,11 +68,10 @@ async def get_refusals(
     )
 
 
-def _show(refusal: JournalRefusal, row_limit: int | None) -> BlockedRequest:
-    """An agent's limits do not change, so its limit of rows is the one that refused the request."""
+def _show(refusal: JournalRefusal) -> BlockedRequest:
     reason = REFUSAL_WORDS.get(refusal.code, refusal.code)
-    if refusal.code == ROW_LIMIT_CODE and row_limit is not None:
-        reason = f"would have changed more than {count_things(row_limit, 'row')}"
+    if refusal.row_limit is not None:
+        reason = f"would have changed more than {count_things(refusal.row_limit, 'row')}"
     return BlockedRequest(
         _capitalise(describe_refused(refusal)),
         describe_filter(refusal.summary),

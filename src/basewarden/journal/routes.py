@@ -6,10 +6,12 @@ import msgspec
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from basewarden.connections import Editor, Membership, Viewer
-from basewarden.db import Listener, ReadSession, WriteSession
+from basewarden.connections import Membership, Viewer
+from basewarden.db import ReadSession, WriteSession
 from basewarden.journal import queries, service
-from basewarden.journal.freezing import NotFreezable, freeze_session, release_session
+from basewarden.journal.freezing import NotFreezable
+from basewarden.journal.intervention_routes import InterventionsDep, StopBody
+from basewarden.journal.interventions import IntervenerDep
 from basewarden.journal.reconciler import Reconciler
 from basewarden.journal.schemas import JournalSessionDetail, JournalSessionOut, JournalSessionsOut
 from basewarden.journal.sessions import SessionFilter
@@ -17,7 +19,6 @@ from basewarden.web import JSON_TYPE, Reading, Writing, answer_with, declare, in
 
 router = APIRouter(prefix="/api/connections/{connection_id}/sessions", tags=["sessions"])
 
-ListenerDep = Annotated[Listener, Depends(inject(Listener))]
 ReconcilerDep = Annotated[Reconciler, Depends(inject(Reconciler))]
 
 
@@ -77,10 +78,12 @@ async def get_session(
         **declare(NotFreezable),
     },
 )
-async def post_freeze(session_id: str, membership: Editor, db: Writing, listener: ListenerDep) -> dict[str, Any]:
-    """A session that has used up its agent's budget of writes is frozen the same way."""
-    await freeze_session(db, listener, membership.connection.id, session_id)
-    return await _describe(db, membership, session_id)
+async def post_freeze(
+    session_id: str, by: IntervenerDep, db: Writing, interventions: InterventionsDep, body: StopBody | None = None
+) -> dict[str, Any]:
+    """A write to it that runs now ends. A session that has used up its agent's budget is frozen the same way."""
+    await interventions.apply_to_session(db, by, session_id, "freeze", body.reason if body else None)
+    return await _describe(db, by.member, session_id)
 
 
 @router.post(
@@ -89,10 +92,12 @@ async def post_freeze(session_id: str, membership: Editor, db: Writing, listener
     response_model=None,
     responses=answer_with(JournalSessionOut),
 )
-async def post_release(session_id: str, membership: Editor, db: Writing, listener: ListenerDep) -> dict[str, Any]:
+async def post_release(
+    session_id: str, by: IntervenerDep, db: Writing, interventions: InterventionsDep, body: StopBody | None = None
+) -> dict[str, Any]:
     """The session takes writes again, with a full budget."""
-    await release_session(db, listener, membership.connection.id, session_id)
-    return await _describe(db, membership, session_id)
+    await interventions.apply_to_session(db, by, session_id, "release", body.reason if body else None)
+    return await _describe(db, by.member, session_id)
 
 
 async def _describe(db: WriteSession, membership: Membership, session_id: str) -> dict[str, Any]:

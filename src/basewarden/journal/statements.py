@@ -6,6 +6,8 @@ from uuid import UUID
 
 import msgspec
 
+from basewarden.connections import StopCode, make_stop_key, read_stop_code
+from basewarden.core.ids import make_id
 from basewarden.journal.values import (
     Image,
     IntentOutcome,
@@ -25,7 +27,7 @@ DO_NOT_WAIT_FOR_DISK = Statement("SELECT set_config('synchronous_commit', 'off',
 
 @dataclass(slots=True)
 class Counters:
-    """A session's counters while its row is locked."""
+    """A session's counters while its row is locked; `stop` says why its agent may write no more."""
 
     session_id: UUID
     position: int
@@ -33,6 +35,7 @@ class Counters:
     is_open: bool
     budget_from: int = 0
     frozen_reason: str | None = None
+    stop: StopCode | None = None
     freezes: bool = False
     rows: int = 0
     rows_from: int = 0
@@ -107,23 +110,44 @@ def read_session_id(rows: Rows) -> UUID:
 def lock_sessions(session_ids: Iterable[UUID]) -> Statement:
     """Locks in the order of ids, so that two processes never deadlock."""
     return Statement(
-        "SELECT id, position, write_count, status = 'open', budget_from, "
-        "CASE WHEN frozen_at IS NOT NULL THEN coalesce(frozen_reason, 'member') END, row_count, rows_from "
-        "FROM journal_sessions "
-        "WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE",
+        """
+        SELECT s.id, s.position, s.write_count, s.status = 'open', s.budget_from,
+            CASE WHEN s.frozen_at IS NOT NULL THEN coalesce(s.frozen_reason, 'member') END,
+            CASE WHEN s.kind <> 'agent' THEN NULL WHEN a.revoked_at IS NOT NULL THEN 'agent_revoked'
+                 WHEN c.agents_frozen_at IS NOT NULL THEN 'connection_frozen'
+                 WHEN a.frozen_at IS NOT NULL THEN 'agent_frozen' END,
+            s.row_count, s.rows_from
+        FROM journal_sessions AS s LEFT JOIN agents AS a ON a.id = s.agent_id
+            LEFT JOIN connections AS c ON c.id = s.connection_id
+        WHERE s.id = ANY($1::uuid[]) ORDER BY s.id FOR UPDATE OF s
+        """,
         (_array(sorted(map(str, set(session_ids)))),),
     )
 
 
+def share_stops(entries: Iterable[WriteEntry]) -> list[Statement]:
+    """Makes a stop of these writes' agents wait until they are stored; what is read after it shows earlier stops."""
+    keys = {make_stop_key(entry.caller.connection_id) for entry in entries if entry.caller.kind == "agent"}
+    if not keys:
+        return []
+    return [
+        Statement(
+            "SELECT pg_advisory_xact_lock_shared(hashtextextended(key, 0)) FROM unnest($1::text[]) AS key",
+            (_array(sorted(keys)),),
+        )
+    ]
+
+
 def read_counters(rows: Rows) -> dict[UUID, Counters]:
     counters = {}
-    for session_id, position, write_count, is_open, budget_from, frozen, row_count, rows_from in rows.rows:
+    for session_id, position, write_count, is_open, budget_from, frozen, stop, row_count, rows_from in rows.rows:
         found = UUID((session_id or b"").decode())
         numbers = (int(position or 0), int(write_count or 0), is_open == b"t", int(budget_from or 0))
         counters[found] = Counters(
             found,
             *numbers,
             frozen_reason=None if frozen is None else frozen.decode(),
+            stop=None if stop is None else read_stop_code(stop.decode()),
             rows=int(row_count or 0),
             rows_from=int(rows_from or 0),
         )
@@ -131,15 +155,25 @@ def read_counters(rows: Rows) -> dict[UUID, Counters]:
 
 
 def freeze_sessions(counters: Iterable[Counters]) -> list[Statement]:
-    """Stores which sessions were frozen; runs in the transaction that holds their locks."""
+    """Stores which sessions were frozen, and that; runs in the transaction that holds their locks."""
     ids = sorted(str(session.session_id) for session in counters if session.freezes)
     if not ids:
         return []
     return [
         Statement(
-            "UPDATE journal_sessions SET frozen_at = now(), frozen_reason = 'budget' "
-            "WHERE id = ANY($1::uuid[]) AND frozen_at IS NULL",
-            (_array(ids),),
+            """
+            WITH frozen AS (
+                UPDATE journal_sessions AS s SET frozen_at = now(), frozen_reason = 'budget'
+                FROM unnest($1::uuid[], $2::uuid[]) AS f(id, intervention_id)
+                WHERE s.id = f.id AND s.frozen_at IS NULL
+                RETURNING f.intervention_id, s.connection_id, s.id, s.agent_id, s.caller_name)
+            INSERT INTO journal_interventions
+                (id, connection_id, action, agent_id, agent_name, session_id, xact)
+            SELECT intervention_id, connection_id, 'freeze', agent_id, caller_name, id,
+                pg_current_xact_id()::text::int8
+            FROM frozen
+            """,
+            (_array(ids), _array(str(make_id()) for _ in ids)),
         )
     ]
 

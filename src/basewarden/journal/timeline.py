@@ -11,7 +11,8 @@ from basewarden.connections import Membership
 from basewarden.core.brief import make_brief
 from basewarden.db import ReadSession
 from basewarden.journal import queries
-from basewarden.journal.models import JournalMutation, JournalRefusal, JournalWrite
+from basewarden.journal.interventions import list_session_interventions, name_intervener
+from basewarden.journal.models import JournalIntervention, JournalMutation, JournalRefusal, JournalWrite
 from basewarden.journal.refusals import list_session_refusals
 from basewarden.journal.row_names import RowNames
 from basewarden.journal.sessions import (
@@ -28,6 +29,7 @@ WRITES_PER_PAGE = 50
 ROWS_SHOWN = 10
 ROWS_PER_PAGE = 200
 REFUSALS_SHOWN = 200
+INTERVENTIONS_SHOWN = 100
 LEFT_LISTED = 10_000
 CONDITIONS_SHOWN = 2
 _VALUES = re.compile(r"\(([^()]*,[^()]*,[^()]*)(\)|$)")
@@ -41,6 +43,9 @@ REFUSAL_WORDS = {
     "filter_required": "an update or delete needs a filter",
     "row_limit": "the write would change too many rows",
     "session_frozen": "the session is frozen",
+    "agent_paused": "the agent is paused",
+    "agent_frozen": "the agent is frozen",
+    "connection_frozen": "all agents are frozen",
     "capture_unsupported": "this kind of write cannot be recorded",
     "capture_blind": "the connection's role cannot see every row",
 }
@@ -88,6 +93,17 @@ class ShownRefusal:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownIntervention:
+    """The session was frozen or released: by whom, in words, and why."""
+
+    at: datetime
+    who: str
+    what: str
+    because: str | None
+    user_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
 class Timeline:
     """One page of a session; the next one begins after `next_write` or `next_position`."""
 
@@ -95,11 +111,12 @@ class Timeline:
     next_write: UUID | None = None
     next_position: int | None = None
     refusals: tuple[ShownRefusal, ...] = ()
+    interventions: tuple[ShownIntervention, ...] = ()
 
     @property
-    def entries(self) -> list[ShownWrite | ShownRefusal]:
-        """Returns writes and refusals in order of time."""
-        return sorted([*self.writes, *self.refusals], key=lambda entry: entry.at)
+    def entries(self) -> list[ShownWrite | ShownRefusal | ShownIntervention]:
+        """Returns writes, refusals and interventions in order of time."""
+        return sorted([*self.writes, *self.refusals, *self.interventions], key=lambda entry: entry.at)
 
 
 async def read_timeline(db: ReadSession, session_id: UUID, path: str, after: UUID | None) -> Timeline:
@@ -113,11 +130,20 @@ async def read_timeline(db: ReadSession, session_id: UUID, path: str, after: UUI
         by_write.setdefault(mutation.write_id, []).append(mutation)
     lines = tuple(_show_write(write, by_write.get(write.id, []), path, later) for write in shown)
     next_write = shown[-1].id if len(writes) > WRITES_PER_PAGE else None
-    refusals = await list_session_refusals(db, session_id, limit=REFUSALS_SHOWN)
     begins = shown[0].at if after is not None and shown else None
     ends = writes[-1].at if next_write is not None else None
-    on_page = [one for one in refusals if (begins is None or one.at >= begins) and (ends is None or one.at < ends)]
-    return Timeline(lines, next_write, refusals=tuple(map(_show_refusal, on_page)))
+    refusals = await list_session_refusals(db, session_id, limit=REFUSALS_SHOWN)
+    interventions = await list_session_interventions(db, session_id, limit=INTERVENTIONS_SHOWN)
+    return Timeline(
+        lines,
+        next_write,
+        refusals=tuple(_show_refusal(one) for one in refusals if _is_within(one.at, begins, ends)),
+        interventions=tuple(_show_intervention(one) for one in interventions if _is_within(one.at, begins, ends)),
+    )
+
+
+def _is_within(at: datetime, begins: datetime | None, ends: datetime | None) -> bool:
+    return (begins is None or at >= begins) and (ends is None or at < ends)
 
 
 def shorten_request(summary: str) -> str:
@@ -244,6 +270,11 @@ def _show_refusal(refusal: JournalRefusal) -> ShownRefusal:
     reason = REFUSAL_WORDS.get(refusal.code, refusal.code)
     title = f"Blocked: {describe_refused(refusal)}"
     return ShownRefusal(refusal.at, title, refusal.summary, refusal.code, reason, refusal.count)
+
+
+def _show_intervention(one: JournalIntervention) -> ShownIntervention:
+    what = f"{'froze' if one.action == 'freeze' else 'released'} this session"
+    return ShownIntervention(one.at, name_intervener(one), what, one.reason, one.user_id)
 
 
 def describe_refused(refusal: JournalRefusal) -> str:

@@ -4,17 +4,22 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
-from basewarden.connections import AgentActivity, SessionCounter
+from basewarden.audit import Audit
+from basewarden.connections import AgentActivity, AgentStates, SessionCounter
 from basewarden.db import Database, Listener, Pruner
-from basewarden.journal import live_routes, pages, refusal_pages, refusal_routes, routes
-from basewarden.journal.agents import (
-    count_agent_activity,
-    freeze_agent_sessions,
-    list_agent_rows,
-    read_agent_history,
+from basewarden.journal import (
+    intervention_pages,
+    intervention_routes,
+    live_routes,
+    pages,
+    refusal_pages,
+    refusal_routes,
+    routes,
 )
+from basewarden.journal.agents import count_agent_activity, list_agent_rows, read_agent_history
 from basewarden.journal.erasure import JournalErasure
 from basewarden.journal.export import JOURNAL_PARTS
+from basewarden.journal.interventions import Interventions, find_freeze
 from basewarden.journal.live import LiveFeeds, StreamLimits
 from basewarden.journal.partitions import ensure_partitions
 from basewarden.journal.pruning import list_journal_pruners
@@ -26,7 +31,15 @@ from basewarden.journal.sidebar import SidebarCounts
 from basewarden.settings import Settings
 from basewarden.web import Registry, Shell
 
-ROUTERS = (routes.router, live_routes.router, refusal_routes.router, refusal_pages.router, pages.router)
+ROUTERS = (
+    routes.router,
+    live_routes.router,
+    refusal_routes.router,
+    refusal_pages.router,
+    intervention_routes.router,
+    intervention_pages.router,
+    pages.router,
+)
 EXPORT_PARTS = JOURNAL_PARTS
 
 
@@ -37,10 +50,12 @@ def wire(registry: Registry) -> None:
     limits = StreamLimits(settings.max_streams, settings.max_streams_per_person)
     registry.add(LiveFeeds(registry.get(Database), listener, limits))
     registry.add(RefusalLog(registry.get(Database)))
-    freeze = partial(freeze_agent_sessions, listener)
-    registry.add(AgentActivity(count_agent_activity, read_agent_history, freeze, list_agent_rows))
+    registry.add(Interventions(registry.get(AgentStates), listener, registry.get(Audit)))
+    registry.add(AgentActivity(count_agent_activity, read_agent_history, list_agent_rows))
     registry.add(SessionCounter(count_all_sessions))
-    registry.get(Shell).count_with(SidebarCounts(registry.get(Database), listener).count)
+    shell = registry.get(Shell)
+    shell.count_with(SidebarCounts(registry.get(Database), listener).count)
+    shell.explain_freezes_with(partial(find_freeze, registry.get(Database)))
 
 
 def list_pruners(registry: Registry) -> tuple[Pruner, ...]:

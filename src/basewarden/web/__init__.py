@@ -24,7 +24,7 @@ from basewarden.web.responses import JSON_TYPE, error_response
 from basewarden.web.rooms import ROOMS, Room
 from basewarden.web.routing import list_routes, resolve_routes
 from basewarden.web.schemas import RequestBody, ResponseBody
-from basewarden.web.shell import RoomCount, RoomCounts, Shell
+from basewarden.web.shell import FreezeNote, RoomCount, RoomCounts, Shell
 from basewarden.web.static import BuiltFiles
 from basewarden.web.stopwatch import Stopwatch, run_timed, weigh_step_cubed
 from basewarden.web.targets import read_target
@@ -46,6 +46,7 @@ __all__ = [
     "Edge",
     "ErrorBody",
     "Form",
+    "FreezeNote",
     "LoopShares",
     "Pages",
     "PagesDep",

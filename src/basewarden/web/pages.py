@@ -68,6 +68,7 @@ class Pages:
             "connection": getattr(request.state, "connection", None),
             "role": getattr(request.state, "role", None),
             "counts": getattr(request.state, "counts", {}),
+            "freeze": getattr(request.state, "freeze", None),
         }
         html = self.environment.get_template(template).render({**shell, "status": int(status), **context})
         response = HTMLResponse(html, status_code=status)

@@ -31,6 +31,17 @@ class RoomCount:
     tone: Literal["plain", "live", "urgent"] = "plain"
 
 
+@dataclass(frozen=True, slots=True)
+class FreezeNote:
+    """Who froze all agents of a connection, and why."""
+
+    who: str
+    user_id: UUID | None = None
+    reason: str | None = None
+
+
+FindFreeze = Callable[[UUID], Awaitable[FreezeNote]]
+"""From the id of a connection whose agents are frozen."""
 RoomCounts = Mapping[str, Sequence[RoomCount]]
 """By the path of the room below the connection's: `/sessions`."""
 CountRooms = Callable[[UUID], Awaitable[RoomCounts]]
@@ -47,6 +58,11 @@ class Shell:
         self._list_connections = list_connections
         self._find_connection = find_connection
         self._count_rooms: CountRooms | None = None
+        self._find_freeze: FindFreeze | None = None
+
+    def explain_freezes_with(self, find_freeze: FindFreeze) -> None:
+        """Passes the function that finds who froze a connection's agents; the journal does."""
+        self._find_freeze = find_freeze
 
     def count_with(self, count_rooms: CountRooms) -> None:
         """Passes the function that counts what is in a connection's rooms; the journal does."""
@@ -82,8 +98,12 @@ class Shell:
 
     async def fill_counts(self, request: Request, connection_id: UUID) -> None:
         """Loads the counts of a connection that the person is a member of; a part of a page has no sidebar."""
-        if self._count_rooms is not None and wants_page(request) and "hx-request" not in request.headers:
+        if not wants_page(request) or "hx-request" in request.headers:
+            return
+        if self._count_rooms is not None:
             request.state.counts = await self._count_rooms(connection_id)
+        if self._find_freeze is not None and request.state.connection.agents_frozen_at is not None:
+            request.state.freeze = await self._find_freeze(connection_id)
 
 
 def find_connection_id(path: str) -> UUID | None:

@@ -1,4 +1,4 @@
-"""What happened on a connection lately, as rows: sessions and requests that policy blocked."""
+"""What happened on a connection lately, as rows: sessions, requests that policy blocked, stops and releases."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,17 +9,22 @@ from basewarden.connections import Membership, Role
 from basewarden.db import ReadSession
 from basewarden.journal import (
     REFUSAL_WORDS,
+    JournalIntervention,
     JournalRefusal,
     SessionSummary,
     UndoneRows,
+    describe_intervention,
     describe_refused,
+    list_interventions,
     list_latest_refusals,
     list_sessions,
+    name_intervener,
 )
 from basewarden.web import count_things
 
 SESSIONS_SHOWN = 12
 REFUSALS_SHOWN = 4
+INTERVENTIONS_SHOWN = 4
 BLOCKED_WITHIN = timedelta(days=1)
 UNUSUAL_WITHIN = timedelta(days=1)
 UNUSUAL_ROWS = 500
@@ -68,12 +73,17 @@ class ActivityGroup:
 
 
 async def list_activity(db: ReadSession, member: Membership) -> list[ActivityRow]:
-    """Lists the latest sessions and what policy blocked in the last day, the newest first."""
+    """Lists the latest sessions, and what policy blocked and members stopped in the last day, the newest first."""
     connection_id = member.connection.id
     sessions = await list_sessions(db, connection_id, limit=SESSIONS_SHOWN)
     since = datetime.now(UTC) - BLOCKED_WITHIN
     refusals = await list_latest_refusals(db, connection_id, since=since, limit=REFUSALS_SHOWN)
-    rows = [*(_show_session(one, member) for one in sessions), *(_show_refusal(one, member) for one in refusals)]
+    interventions = await list_interventions(db, connection_id, since=since, limit=INTERVENTIONS_SHOWN)
+    rows = [
+        *(_show_session(one, member) for one in sessions),
+        *(_show_refusal(one, member) for one in refusals),
+        *(_show_intervention(one, member) for one in interventions),
+    ]
     return sorted(rows, key=lambda row: row.at, reverse=True)
 
 
@@ -144,6 +154,24 @@ def _show_refusal(refusal: JournalRefusal, member: Membership) -> ActivityRow:
         note=f"{REFUSAL_WORDS.get(refusal.code, refusal.code)}{times}",
         status="blocked",
         is_blocked=True,
+    )
+
+
+def _show_intervention(intervention: JournalIntervention, member: Membership) -> ActivityRow:
+    agents = f"/c/{member.connection.id}/agents"
+    href = f"{agents}/{intervention.agent_id}" if intervention.agent_id else agents
+    if intervention.session_id is not None:
+        href = f"/c/{member.connection.id}/sessions/{intervention.session_id}"
+    return ActivityRow(
+        key=str(intervention.id),
+        at=intervention.at,
+        who=name_intervener(intervention),
+        what=describe_intervention(intervention),
+        href=href,
+        note=intervention.reason or "without a reason",
+        status="",
+        is_agent=False,
+        is_you=intervention.user_id == member.person.id,
     )
 
 

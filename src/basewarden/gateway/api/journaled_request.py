@@ -13,6 +13,7 @@ import msgspec
 
 from basewarden.gateway.api.upstream import Upstream, UpstreamRequest, UpstreamResponse
 from basewarden.gateway.errors import OutcomeUnknown, UpstreamUnavailable
+from basewarden.gateway.running import Interrupted, hold_stops, interruptible
 from basewarden.journal import INTENT_LIFE, IntentOutcome, Recorded, Recorder, RowChange, UncapturedChanges, WriteEntry
 
 WRITE_SECONDS = INTENT_LIFE.total_seconds() * 0.8
@@ -23,6 +24,7 @@ WRITE_SECONDS = INTENT_LIFE.total_seconds() * 0.8
 _UNDECIDED_CODES = ("08", "57P", "PGRST001", "PGRST111", "PGRST112")
 OUTDATED_CODES: Final = frozenset({"PGRST200", "PGRST202", "PGRST204", "PGRST205", "42P01", "42703", "42883"})
 """Errors about something that our schema snapshot has and the project no longer has, or the reverse."""
+_STOPPED = "This was stopped while the project's API worked on the write. It may or may not have been applied."
 _REQUEST_TIMEOUT = 408
 _MOST_ERROR_BYTES = 1024 * 1024
 ResponseOutcome = Literal["done", "refused", "unknown"]
@@ -56,19 +58,25 @@ class JournaledRequest:
     @classmethod
     async def record_intent(cls, recorder: Recorder, entry: WriteEntry) -> "JournaledRequest":
         """Raises what the recorder raises; then nothing may be sent."""
+        hold_stops()
         return cls(recorder, entry, await recorder.record(entry))
 
     async def send(self, upstream: Upstream, request: UpstreamRequest) -> UpstreamResponse:
         """The response to a request that was carried out.
 
-        Raises UpstreamRefused or UpstreamUnavailable when nothing was changed, OutcomeUnknown when that is not known.
+        Raises UpstreamRefused, UpstreamUnavailable or the error of a stop when nothing was changed, OutcomeUnknown when
+        that is not known.
         """
         try:
-            async with asyncio.timeout(WRITE_SECONDS):
-                answer = await upstream.ask(request)
+            with interruptible():
+                async with asyncio.timeout(WRITE_SECONDS):
+                    answer = await upstream.ask(request)
         except UpstreamUnavailable:
             self._queue("aborted")
             raise
+        except Interrupted as stopped:
+            self._queue("unknown" if stopped.has_begun else "aborted")
+            raise (OutcomeUnknown(_STOPPED) if stopped.has_begun else stopped.error) from None
         except (OutcomeUnknown, TimeoutError) as error:
             self._queue("unknown")
             raise OutcomeUnknown from error

@@ -22,6 +22,7 @@ from basewarden.gateway.recording.attribution import make_session_caller, summar
 from basewarden.gateway.recording.schema_retry import SnapshotStale, run_on_current_schema
 from basewarden.gateway.recording.sqlstates import CONNECTION_LOST, DEADLOCK_DETECTED
 from basewarden.gateway.rest import RestCall, RestResult
+from basewarden.gateway.running import hold_stops
 from basewarden.gateway.visibility import CallerScope
 from basewarden.journal import Recorder, WriteEntry
 from basewarden.policy import ReadCounter
@@ -143,6 +144,7 @@ class DirectBackend:
             if is_rolled_back(prepared.request, project.config):
                 await connection.run([Statement("SET CONSTRAINTS ALL IMMEDIATE"), *roll_back(connection)])
                 return RestResult(response)
+            hold_stops()
             with span("journal"):
                 recorded = await self._recorder.record(_make_entry(caller, plan, outcome, call))
             with span("commit"):

@@ -23,19 +23,6 @@ async def list_last_sessions(
     return sorted(found, key=lambda one: one.last_seen_at, reverse=True)[:limit]
 
 
-async def list_active_sessions(
-    session: AsyncSession, connection_id: UUID, agent_id: UUID, *, since: datetime, limit: int
-) -> list[UUID]:
-    """Lists open sessions that are not frozen and were written to since then, ordered by id."""
-    query = (
-        select(JournalSession.id)
-        .where(_is_of(connection_id, _list_keys([agent_id])), _is_active(since))
-        .order_by(JournalSession.id)
-        .limit(limit)
-    )
-    return list(await session.scalars(query))
-
-
 async def count_sessions(
     session: AsyncSession, connection_id: UUID, agents: Sequence[UUID], since: datetime, active_since: datetime
 ) -> dict[UUID, tuple[int, int]]:

@@ -1,14 +1,23 @@
-"""Reads what agents did and what was refused, and freezes the sessions of one of them."""
+"""Reads what agents did, what was refused, and who stopped or released them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from basewarden.connections import AgentCounts, AgentHistory, AgentRefusal, AgentSession, AgentUndone
-from basewarden.db import Listener, ReadSession, WriteSession
+from basewarden.connections import (
+    AgentCounts,
+    AgentHistory,
+    AgentIntervention,
+    AgentRefusal,
+    AgentRefusalCount,
+    AgentSession,
+    AgentUndone,
+)
+from basewarden.db import ReadSession
 from basewarden.journal.agents import queries
-from basewarden.journal.freezing import freeze_session
-from basewarden.journal.models import JournalRefusal
+from basewarden.journal.interventions import describe_intervention, list_agent_interventions, name_intervener
+from basewarden.journal.models import JournalIntervention, JournalRefusal
+from basewarden.journal.refusals.queries import count_by_code
 from basewarden.journal.sessions.queries import summarise_sessions
 from basewarden.journal.sessions.states import ACTIVE_WITHIN
 from basewarden.journal.sessions.summary import SessionSummary
@@ -17,7 +26,7 @@ from basewarden.journal.timeline import REFUSAL_WORDS, describe_refused
 SESSIONS_SHOWN = 8
 REFUSALS_SHOWN = 8
 HOURS_SHOWN = 24
-MAX_FROZEN = 500
+INTERVENTIONS_SHOWN = 8
 _HOUR = timedelta(hours=1)
 
 
@@ -46,22 +55,17 @@ async def read_agent_history(db: ReadSession, connection_id: UUID, agent_id: UUI
     refusals = await queries.list_last_refusals(db, agent_id, limit=REFUSALS_SHOWN)
     hours = _list_hours()
     rows = await list_agent_rows(db, connection_id, [agent_id])
+    interventions = await list_agent_interventions(db, connection_id, agent_id, limit=INTERVENTIONS_SHOWN)
+    reasons = await count_by_code(db, connection_id, agent_id)
     blocked = await queries.count_refusals_by_hour(db, agent_id, hours[0])
     return AgentHistory(
         sessions=[_show_session(one) for one in await summarise_sessions(db, sessions)],
         refusals=[_show_refusal(one) for one in refusals],
+        reasons=[AgentRefusalCount(REFUSAL_WORDS.get(code, code), code, day, week) for code, day, week in reasons],
+        interventions=[_show_intervention(one) for one in interventions],
         rows_by_hour=rows[agent_id],
         blocked_by_hour=[blocked.get(hour, 0) for hour in hours],
     )
-
-
-async def freeze_agent_sessions(listener: Listener, db: WriteSession, connection_id: UUID, agent_id: UUID) -> int:
-    """Freezes the sessions that an agent is writing to, and returns how many; the agent can begin new ones."""
-    since = datetime.now(UTC) - ACTIVE_WITHIN
-    active = await queries.list_active_sessions(db, connection_id, agent_id, since=since, limit=MAX_FROZEN)
-    for session_id in active:
-        await freeze_session(db, listener, connection_id, str(session_id))
-    return len(active)
 
 
 def _list_hours() -> list[datetime]:
@@ -91,4 +95,10 @@ def _show_refusal(refusal: JournalRefusal) -> AgentRefusal:
     reason = REFUSAL_WORDS.get(refusal.code, refusal.code)
     return AgentRefusal(
         refusal.at, describe_refused(refusal), refusal.summary, reason, refusal.code, refusal.count, refusal.session_id
+    )
+
+
+def _show_intervention(one: JournalIntervention) -> AgentIntervention:
+    return AgentIntervention(
+        one.at, name_intervener(one), describe_intervention(one), one.reason, one.action, one.session_id, one.user_id
     )

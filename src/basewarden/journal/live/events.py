@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.journal.live import queries
 from basewarden.journal.live.positions import JournalSnapshot, StreamPosition
-from basewarden.journal.models import JournalRefusal, JournalSession
+from basewarden.journal.models import JournalIntervention, JournalRefusal, JournalSession
 from basewarden.journal.sessions.states import find_status
 from basewarden.journal.timeline import REFUSAL_WORDS
 
@@ -68,9 +68,12 @@ async def read_events(
     sums = await queries.sum_settled_writes(session, connection_id, since, until, limit=MAX_WRITES_READ)
     changed = await queries.list_changed_sessions(session, connection_id, since, until, limit=MAX_EVENTS + 1)
     refusals = await queries.list_new_refusals(session, connection_id, since, until, limit=MAX_EVENTS + 1)
+    interventions = await queries.list_new_interventions(session, connection_id, since, until, limit=MAX_EVENTS + 1)
+    by_session = {one.session_id: _intervention_body(one) for one in interventions}
     events = [
         *await _describe_writes(session, sums),
-        *(_make_event("state", found.id, found.id, _session_body(found)) for found in changed),
+        *(_describe_state(found, by_session.get(found.id, {})) for found in changed),
+        *(_make_event("state", one.id, None, _stop_body(one)) for one in interventions if one.session_id is None),
         *map(_describe_refusal, refusals),
     ]
     if sum(row.seen for row in sums) >= MAX_WRITES_READ or len(events) > MAX_EVENTS:
@@ -127,6 +130,29 @@ def _sum_body(rows: Sequence[Row[Any]]) -> Mapping[str, object]:
             {"schema": row.schema_name, "table": row.table_name, "verb": row.verb, "rows": int(row.rows)}
             for row in largest
         ],
+    }
+
+
+def _describe_state(session: JournalSession, intervention: Mapping[str, object]) -> LiveEvent:
+    return _make_event("state", session.id, session.id, {**_session_body(session), **intervention})
+
+
+def _stop_body(intervention: JournalIntervention) -> Mapping[str, object]:
+    """Of an agent; without one, of all agents of the connection."""
+    return {
+        "sessionId": None,
+        "agentId": str(intervention.agent_id) if intervention.agent_id else None,
+        "agent": _cut(intervention.agent_name) if intervention.agent_name else None,
+        **_intervention_body(intervention),
+    }
+
+
+def _intervention_body(intervention: JournalIntervention) -> Mapping[str, object]:
+    return {
+        "action": intervention.action,
+        "by": _cut(intervention.user_name) if intervention.user_name else None,
+        "reason": intervention.reason,
+        "at": intervention.at.isoformat(),
     }
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from basewarden.journal.live.positions import JournalSnapshot
-from basewarden.journal.models import JournalRefusal, JournalSession, JournalWrite
+from basewarden.journal.models import JournalIntervention, JournalRefusal, JournalSession, JournalWrite
 
 _SNAPSHOT = "SELECT CAST(extract(epoch FROM now()) AS bigint), CAST(pg_current_snapshot() AS text)"
 _MARGIN_SECONDS = 3600
@@ -84,6 +84,21 @@ async def list_new_refusals(
         .where(JournalRefusal.at > func.to_timestamp(since.at - _MARGIN_SECONDS))
         .where(_became_visible(JournalRefusal.xact, since, until))
         .order_by(JournalRefusal.at, JournalRefusal.id)
+        .limit(limit)
+    )
+    return (await session.scalars(query)).all()
+
+
+async def list_new_interventions(
+    session: AsyncSession, connection_id: UUID, since: JournalSnapshot, until: JournalSnapshot, *, limit: int
+) -> Sequence[JournalIntervention]:
+    """Lists what stopped or released something after `since`."""
+    query = (
+        select(JournalIntervention)
+        .where(JournalIntervention.connection_id == connection_id)
+        .where(JournalIntervention.at > func.to_timestamp(since.at - _MARGIN_SECONDS))
+        .where(_became_visible(JournalIntervention.xact, since, until))
+        .order_by(JournalIntervention.at, JournalIntervention.id)
         .limit(limit)
     )
     return (await session.scalars(query)).all()

@@ -22,6 +22,7 @@ from basewarden.db import (
     in_batches,
     pause_after_work,
 )
+from basewarden.journal.interventions.pruning import prune_interventions
 from basewarden.journal.pruning import queries
 from basewarden.journal.refusals.pruning import prune_refusals
 
@@ -40,6 +41,7 @@ def list_journal_pruners(keep: timedelta) -> tuple[Pruner, ...]:
         Pruner("journal_writes", keep, prune_writes),
         Pruner("journal_sessions", keep, prune_sessions),
         Pruner("journal_refusals", keep, prune_refusals),
+        Pruner("journal_interventions", keep, prune_interventions),
     )
 
 

@@ -10,7 +10,10 @@ OTHERS = "…"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`label` is the client's own name for its session; `summary` holds no value of a row or a filter."""
+    """`label` is the client's own name for its session; `summary` holds no value of a row or a filter.
+
+    `row_limit` is the agent's limit that a write would have passed.
+    """
 
     connection_id: UUID
     agent_id: UUID
@@ -20,10 +23,13 @@ class Refusal:
     table: str | None
     summary: str
     label: str | None = None
+    row_limit: int | None = None
 
     @property
     def kind(self) -> "RefusalKind":
-        return RefusalKind(self.connection_id, self.agent_id, self.code, self.method, self.table, self.label)
+        return RefusalKind(
+            self.connection_id, self.agent_id, self.code, self.method, self.table, self.label, self.row_limit
+        )
 
     def without_details(self) -> "Refusal":
         """Returns the refusal as it is counted once an agent has reached its limit of kinds for the hour."""
@@ -40,10 +46,12 @@ class RefusalKind:
     method: str
     table: str | None
     label: str | None
+    row_limit: int | None = None
 
     @property
     def key(self) -> str:
-        text = "\n".join((self.code, self.method, self.table or "", self.label or "\0"))
+        limit = () if self.row_limit is None else (str(self.row_limit),)
+        text = "\n".join((self.code, self.method, self.table or "", self.label or "\0", *limit))
         return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:32]
 
 

@@ -23,11 +23,15 @@ COUNT = f"""
             SELECT count FROM journal_refusals WHERE connection_id = :id AND at > now() - :blocked_within
             ORDER BY at DESC LIMIT :most) AS r) AS blocked,
         (SELECT count(*) FROM (
-            SELECT 1 FROM agents WHERE connection_id = :id AND revoked_at IS NULL LIMIT :most) AS a) AS agents
+            SELECT 1 FROM agents WHERE connection_id = :id AND revoked_at IS NULL LIMIT :most) AS a) AS agents,
+        (SELECT count(*) FROM (
+            SELECT 1 FROM agents WHERE connection_id = :id AND revoked_at IS NULL AND (frozen_at IS NOT NULL
+                OR EXISTS (SELECT FROM connections AS c WHERE c.id = :id AND c.agents_frozen_at IS NOT NULL))
+            LIMIT :most) AS a) AS frozen_agents
 """
 
 
 async def count_rooms(session: AsyncSession, connection_id: UUID, *, most: int) -> Row[Any]:
-    """Counts active and frozen sessions, requests blocked within a day, and agents; each in at most `most` rows."""
+    """Counts sessions and agents, the frozen ones too, and what was blocked in a day; each in at most `most` rows."""
     values = {"active_within": ACTIVE_WITHIN, "blocked_within": BLOCKED_WITHIN}
     return (await session.execute(text(COUNT), {"id": connection_id, "most": most, **values})).one()

@@ -46,6 +46,6 @@ def describe_counts(counts: Row[Any]) -> RoomCounts:
     by_room = {
         "/sessions": (RoomCount(counts.active, "running now", "live"), RoomCount(counts.frozen, "frozen", "urgent")),
         "/refusals": (RoomCount(counts.blocked, "in the last 24 hours", "urgent"),),
-        "/agents": (RoomCount(counts.agents, "in use"),),
+        "/agents": (RoomCount(counts.agents, "in use"), RoomCount(counts.frozen_agents, "frozen", "urgent")),
     }
     return {room: shown for room, all_counts in by_room.items() if (shown := [one for one in all_counts if one.number])}

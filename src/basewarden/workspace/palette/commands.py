@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from basewarden.connections import Agent, Role
+from basewarden.connections import Agent, AgentState, Role
 from basewarden.journal import SessionSummary
 from basewarden.workspace.palette.items import PaletteGroup, PaletteItem
 
 _MAX_FREEZES = 3
-_FREEZE_WORDS = "pause stop hold agent session"
+_FREEZE_WORDS = "pause stop hold agent kill switch"
 _GENERAL = (
     PaletteItem("New connection", "/connections/new", "plus", None, "add create connect project database"),
     PaletteItem("Change theme", "/settings/account", "moon", "light or dark", "appearance color mode", script="theme"),
@@ -36,12 +36,12 @@ def list_commands(
     agents: Sequence[Agent] = (),
     extra: Sequence[PaletteItem] = (),
 ) -> PaletteGroup:
-    """Lists what the role may do: an editor undoes, freezes and creates alerts, an owner creates and revokes agents."""
+    """Lists what the role may do: an editor undoes, stops and creates alerts, an owner creates and revokes agents."""
     items: list[PaletteItem] = []
     if connection_id is not None and role is not None:
         home = f"/c/{connection_id}"
         if role.includes(Role.EDITOR):
-            items += [*_list_undos(home, sessions), *_list_freezes(home, sessions, agents)]
+            items += [*_list_undos(home, sessions), *_list_stops(home, sessions, agents)]
             items.append(PaletteItem("New alert", f"{home}/alerts/new", "bell", None, "add create notify webhook"))
         if role.includes(Role.OWNER):
             items.append(PaletteItem("New agent", f"{home}/agents/new", "key", None, "add create token robot"))
@@ -63,26 +63,31 @@ def _list_undos(home: str, sessions: Sequence[SessionSummary]) -> list[PaletteIt
     return []
 
 
-def _list_freezes(home: str, sessions: Sequence[SessionSummary], agents: Sequence[Agent]) -> list[PaletteItem]:
-    """Lists each agent that writes now; freezing it freezes all of its active sessions. Others lead to their page."""
+def _list_stops(home: str, sessions: Sequence[SessionSummary], agents: Sequence[Agent]) -> list[PaletteItem]:
+    """Lists each agent that writes now, then those that were searched for. Pausing and freezing take one press."""
     active = {found.session.agent_id: found for found in reversed(sessions) if found.status == "active"}
-    freezes = [
-        PaletteItem(
-            f"Freeze {found.session.caller_name}",
-            f"{home}/agents/{agent_id}/freeze",
-            "block",
-            found.title,
-            _FREEZE_WORDS,
-            "post",
-        )
-        for agent_id, found in list(reversed(active.items()))[:_MAX_FREEZES]
-        if agent_id is not None
+    writing = [(agent_id, found) for agent_id, found in reversed(active.items()) if agent_id is not None][:_MAX_FREEZES]
+    items = [
+        _make_stop("Freeze", found.session.caller_name, f"{home}/agents/{agent_id}/freeze", found.title)
+        for agent_id, found in writing
     ]
-    idle = [one for one in agents if one.id not in active]
-    return freezes + [
-        PaletteItem(f"Freeze {one.name}", f"{home}/agents/{one.id}", "block", "no session is running", _FREEZE_WORDS)
-        for one in idle
-    ]
+    listed = {agent_id for agent_id, _ in writing}
+    for one in agents:
+        path = f"{home}/agents/{one.id}"
+        if one.state in (AgentState.PAUSED, AgentState.FROZEN):
+            action = "release" if one.state is AgentState.FROZEN else "resume"
+            label = f"{action.capitalize()} {one.name}…"
+            items.append(PaletteItem(label, f"{path}/{action}", "check", one.state.value, "agent continue start"))
+        elif one.state is not AgentState.EXPIRED:
+            items.append(_make_stop("Pause", one.name, f"{path}/pause", "agent"))
+            if one.id not in listed:
+                items.append(_make_stop("Freeze", one.name, f"{path}/freeze", "agent"))
+    return [*items, PaletteItem("Freeze or release all agents…", f"{home}/freeze", "lock", None, _FREEZE_WORDS)]
+
+
+def _make_stop(verb: str, name: str, href: str, hint: str) -> PaletteItem:
+    icon = "pause" if verb == "Pause" else "lock"
+    return PaletteItem(f"{verb} {name}", href, icon, hint, _FREEZE_WORDS, "post")
 
 
 def describe_session(found: SessionSummary) -> str:

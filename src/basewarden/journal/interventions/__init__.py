@@ -1,0 +1,27 @@
+"""Stops and releases of sessions, agents and all agents of a connection: who did it, when and why."""
+
+from basewarden.journal.interventions.queries import (
+    list_agent_interventions,
+    list_interventions,
+    list_session_interventions,
+)
+from basewarden.journal.interventions.service import FreezeAction, Interventions, find_freeze
+from basewarden.journal.interventions.values import (
+    Intervener,
+    IntervenerDep,
+    describe_intervention,
+    name_intervener,
+)
+
+__all__ = [
+    "FreezeAction",
+    "Intervener",
+    "IntervenerDep",
+    "Interventions",
+    "describe_intervention",
+    "find_freeze",
+    "list_agent_interventions",
+    "list_interventions",
+    "list_session_interventions",
+    "name_intervener",
+]

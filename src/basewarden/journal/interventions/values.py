@@ -1,0 +1,49 @@
+"""Who stops or releases something, and what that was in words."""
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from fastapi import Depends
+
+from basewarden.accounts import ClientInfoDep
+from basewarden.audit import ClientInfo
+from basewarden.connections import Editor, Membership
+from basewarden.journal.models import JournalIntervention
+
+_VERBS: Final = {"pause": "paused", "resume": "resumed", "freeze": "froze", "release": "released"}
+BY_LIMIT: Final = "Its limit of writes"
+
+
+@dataclass(frozen=True, slots=True)
+class Intervener:
+    """A member who stops or releases something of their connection, and the client that they use."""
+
+    member: Membership
+    client_info: ClientInfo
+
+    @property
+    def name(self) -> str:
+        return self.member.person.name or self.member.person.email
+
+
+async def _make_intervener(member: Editor, client_info: ClientInfoDep) -> Intervener:
+    return Intervener(member, client_info)
+
+
+IntervenerDep = Annotated[Intervener, Depends(_make_intervener)]
+
+
+def name_intervener(intervention: JournalIntervention) -> str:
+    """Returns the person's name, or what froze a session by itself."""
+    return intervention.user_name or BY_LIMIT
+
+
+def describe_intervention(intervention: JournalIntervention) -> str:
+    """Returns "froze price-bot", which goes on after a name."""
+    return f"{_VERBS[intervention.action]} {_name_target(intervention)}"
+
+
+def _name_target(intervention: JournalIntervention) -> str:
+    if intervention.session_id is not None:
+        return f"a session of {intervention.agent_name}" if intervention.agent_name else "a session"
+    return intervention.agent_name or "all agents"
