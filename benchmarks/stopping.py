@@ -2,10 +2,11 @@
 
     .venv/bin/python -m benchmarks.stopping [--rounds N] [--clients N]
 
-Clients of one agent, half of them at each of two processes, read and write slowly, each by a statement that would take
-a minute. A member freezes all agents of the connection at the first process. Measured are the answer to the press, the
-moment at which the project's database runs no statement of theirs, and after the release the first answer by the other
-process. The unit is one read of a row by the agent while nothing else runs. Nothing may be written.
+Clients of two agents, half of them at each of two processes, read and write slowly, each by a statement that would take
+a minute: one agent reads and the other writes, because an agent has a share of the connections. A member freezes all
+agents of the connection at the first process. Measured are the answer to the press, the moment at which the project's
+database runs no statement of theirs, and after the release the first answer by the other process. The unit is one read
+of a row by an agent while nothing else runs. Nothing may be written.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,17 +70,19 @@ def _parse_arguments() -> argparse.Namespace:
 
 
 async def _measure(shop: Shop, other: str, options: argparse.Namespace) -> list[str]:
-    headers = {"apikey": await shop.make_agent()}
+    reader, writer = {"apikey": await shop.make_agent()}, {"apikey": await shop.make_agent()}
     limits = httpx.Limits(max_connections=options.clients + 4)
     async with (
         await psycopg.AsyncConnection.connect(shop.dsn, autocommit=True) as database,
-        httpx.AsyncClient(base_url=shop.origin, headers=headers, trust_env=False, timeout=90, limits=limits) as first,
-        httpx.AsyncClient(base_url=other, headers=headers, trust_env=False, timeout=90, limits=limits) as second,
+        httpx.AsyncClient(base_url=shop.origin, headers=reader, trust_env=False, timeout=90, limits=limits) as first,
+        httpx.AsyncClient(base_url=other, headers=reader, trust_env=False, timeout=90, limits=limits) as second,
     ):
         await database.execute(_TABLES.encode())
         await asyncio.sleep(2)  # both processes read the schema again
         idle = await _measure_idle(shop, second)
-        presses = [await _press(shop, database, (first, second), options.clients) for _ in range(options.rounds + 1)]
+        presses = [
+            await _press(shop, database, (first, second), writer, options.clients) for _ in range(options.rounds + 1)
+        ]
         rows = await (await database.execute("SELECT count(*) FROM bench_stops WHERE body = 'slow'")).fetchone()
     _print(presses[1:], idle, options.clients)
     failed = [] if rows == (0,) else [f"{rows} rows were written"]
@@ -97,9 +100,13 @@ async def _measure_idle(shop: Shop, client: httpx.AsyncClient) -> float:
 
 
 async def _press(
-    shop: Shop, database: psycopg.AsyncConnection, clients: Sequence[httpx.AsyncClient], count: int
+    shop: Shop,
+    database: psycopg.AsyncConnection,
+    clients: Sequence[httpx.AsyncClient],
+    writer: Mapping[str, str],
+    count: int,
 ) -> Press:
-    running = [asyncio.create_task(_ask(shop, clients[number % 2], number)) for number in range(count)]
+    running = [asyncio.create_task(_ask(shop, clients[number % 2], writer, number)) for number in range(count)]
     await _wait_for(database, count)
     path = f"/api/connections/{shop.connection_id}/freeze"
     began = time.perf_counter()
@@ -115,11 +122,11 @@ async def _press(
     return Press(answered[0], stopped, await _release(shop, path, clients[1]))
 
 
-async def _ask(shop: Shop, client: httpx.AsyncClient, number: int) -> httpx.Response:
+async def _ask(shop: Shop, client: httpx.AsyncClient, writer: Mapping[str, str], number: int) -> httpx.Response:
     """Two of each four read, by turns at both processes."""
     if number % 4 < 2:
         return await client.get(f"{shop.path}/rpc/bench_sleep?s=60")
-    return await client.post(f"{shop.path}/bench_stops", json={"body": "slow"})
+    return await client.post(f"{shop.path}/bench_stops", json={"body": "slow"}, headers=writer)
 
 
 async def _wait_for(database: psycopg.AsyncConnection, count: int) -> None:
