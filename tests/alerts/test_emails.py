@@ -1,14 +1,16 @@
 """Alerts by email: to oneself only, at a confirmed address, while one is a member."""
 
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
 from basewarden.journal import RefusalLog
-from tests.fixtures.app import PASSWORD, read_refusal
+from tests.fixtures.app import PASSWORD, make_client, read_refusal
 from tests.fixtures.mailing import Mailing
 from tests.fixtures.postgres import PostgresServer
+from tests.fixtures.waiting import wait_until
 
 ADA = "ada@example.com"
 EMAIL = {"channel": "email", "events": ["write_refused"]}
@@ -34,11 +36,15 @@ async def sign_in(mailing: Mailing, email: str) -> httpx.AsyncClient:
     return client
 
 
-async def block(mailing: Mailing, owner: httpx.AsyncClient, connection: str, name: str = "Reader") -> None:
+async def make_reader(owner: httpx.AsyncClient, connection: str, name: str = "Reader") -> str:
+    """An agent's token."""
     made = await owner.post(f"{connection}/agents", json={"name": name, "access": "read"})
-    headers = {"apikey": made.json()["token"]}
+    return str(made.json()["token"])
+
+
+async def block(mailing: Mailing, connection: str, token: str) -> None:
     path = f"{connection.replace('/api/connections/', '/api/v/')}/rest/v1/missing"
-    async with httpx.AsyncClient(base_url=owner.base_url, headers=headers, trust_env=False) as agent:
+    async with make_client(f"http://127.0.0.1:{mailing.product.port}", headers={"apikey": token}) as agent:
         assert (await agent.post(path, json={"id": 1})).status_code in (403, 404)
     await mailing.product.registry.get(RefusalLog).flush()
 
@@ -54,7 +60,7 @@ async def test_an_alert_arrives_as_an_email(mailing: Mailing, postgres: Postgres
     assert (made.status_code, made.json()["target"], made.json()["secret"]) == (201, ADA, None)
     assert read_refusal(await ada.post(f"{connection}/alerts", json=EMAIL)) == (409, "alert_exists")
     seen = len(mailing.postbox.find(ADA))
-    await block(mailing, ada, connection)
+    await block(mailing, connection, await make_reader(ada, connection))
     emails = await mailing.postbox.wait(to=ADA, count=seen + 1)
     email = emails[-1]
     assert email.subject.startswith("1 request was blocked on Shop <b>")
@@ -113,6 +119,23 @@ async def test_a_person_who_cannot_end_an_alert_gets_no_email(
     assert (found["state"], found["disabledReason"]) == ("disabled", "no_editor")
     await mailing.finish_jobs()
     assert len(mailing.postbox.find("eve@example.com")) == seen
+
+
+async def test_a_person_whom_a_connection_does_not_open_for_gets_no_email(
+    mailing: Mailing, postgres: PostgresServer
+) -> None:
+    """The alert stays, for when they have set up the second factor."""
+    ada, connection = await open_connection(mailing, postgres)
+    alert = (await ada.post(f"{connection}/alerts", json=EMAIL)).json()["id"]
+    token = await make_reader(ada, connection)
+    seen = len(mailing.postbox.find(ADA))
+    await mailing.query("UPDATE connections SET requires_two_factor = true")
+    await block(mailing, connection, token)
+    refused = "SELECT error FROM alert_deliveries WHERE alert_id = %s"
+    error = await wait_until(partial(mailing.query, refused, alert), "the result of the message")
+    assert error == "The connection requires two-factor authentication, which this person has not set up."
+    assert await mailing.query("SELECT disabled_at FROM alerts WHERE id = %s", alert) is None
+    assert len(mailing.postbox.find(ADA)) == seen
 
 
 async def test_the_owner_learns_that_an_alert_was_turned_off(mailing: Mailing, postgres: PostgresServer) -> None:

@@ -11,9 +11,9 @@ pytestmark = pytest.mark.browser
 async def test_the_search_field_filters_operations_as_one_types(page: Page) -> None:
     await page.goto("/docs/api")
     search = page.get_by_role("searchbox", name="Find an operation")
-    release = page.locator("#api-operations").get_by_role("link", name="/release")
+    release = page.locator("#api-operations").get_by_role("link", name="/sessions/{session_id}/release")
     await expect(page.get_by_role("heading", name="Billing", exact=True)).to_be_visible()
-    await search.fill("post /release")
+    await search.fill("post /sessions/ /release")
     await expect(release).to_be_visible()
     await expect(page.get_by_role("status").filter(has_text="1 operation")).to_be_visible()
     await expect(page.get_by_role("heading", name="Billing", exact=True)).to_be_hidden()
@@ -48,7 +48,7 @@ async def test_the_heading_in_view_is_marked_in_the_contents(page: Page) -> None
     await contents.get_by_role("link", name="4. Create an agent").click()
     await expect(contents.locator("[aria-current]")).to_have_text("4. Create an agent")
     await page.evaluate("scrollTo(0, document.body.scrollHeight)")
-    await expect(contents.locator("[aria-current]")).to_have_text("6. Undo it")
+    await expect(contents.locator("[aria-current]")).to_have_text("7. Undo it")
 
 
 async def test_a_language_is_chosen_for_all_examples_and_remembered(page: Page) -> None:
@@ -66,7 +66,7 @@ async def test_without_script_all_is_there(browser: Browser, product: ServedProd
         await page.goto("/docs/api")
         await expect(page.locator("#api-search")).to_be_hidden()
         assert await page.locator("#api-operations li").count() > 50
-        await page.locator("#api-operations").get_by_role("link", name="/release").click()
+        await page.locator("#api-operations").get_by_role("link", name="/sessions/{session_id}/release").click()
         await expect(page.get_by_role("article", name="release")).to_be_visible()
         await page.get_by_text("JavaScript", exact=True).first.click()
         await expect(page.get_by_text("await fetch(").first).to_be_visible()

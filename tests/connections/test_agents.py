@@ -8,6 +8,7 @@ import httpx
 import psycopg
 import pytest
 
+from basewarden.accounts import SignInSessions
 from basewarden.connections import Access, AgentCaller, Agents, ConnectionTargets, Role
 from basewarden.core.tokens import is_checked_token
 from basewarden.errors import NotFound
@@ -280,9 +281,11 @@ async def test_roles_are_known_to_the_data_api(
     product: ServedProduct, owner: httpx.AsyncClient, stranger: httpx.AsyncClient, connection_id: str
 ) -> None:
     targets = get(product, ConnectionTargets)
-    people = [(await who.get("/api/auth/session")).json()["user"]["id"] for who in (owner, stranger)]
-    assert await targets.find_role(UUID(connection_id), UUID(people[0])) is Role.OWNER
-    assert await targets.find_role(UUID(connection_id), UUID(people[1])) is None
+    for who, role in ((owner, Role.OWNER), (stranger, None)):
+        cookie = "; ".join(f"{name}={value}" for name, value in who.cookies.items())
+        scope = {"headers": [(b"cookie", cookie.encode())]}
+        person = await get(product, SignInSessions).find_signed_in(scope)
+        assert await targets.find_role(UUID(connection_id), person) is role
 
 
 async def test_tables_and_functions_that_do_not_exist_are_named(

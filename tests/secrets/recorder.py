@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 SHORTEST = 8  # shorter ones are words that stand in any text
 AGENT_TOKEN = re.compile(rb"bwa_[0-9A-Za-z]{38}")
 PASSWORD_HASH = re.compile(rb"\$argon2(?:id|i|d)\$[^\s\"']+")
-SHOWS_A_TOKEN = re.compile(r"POST /(?:api/connections|c)/[^/]+/agents$")
-"""The one answer that shows an agent's token, once."""
+SHOWS_A_TOKEN = re.compile(r"POST /(?:api/connections|c)/[^/]+/agents(?:/[^/]+/rotate)?$")
+"""The answers that show an agent's token, once: it was created, or has a new token."""
 SECOND_FACTOR = re.compile(rb"[A-Z2-7]{32}|\d[0-9A-Z]{3}(?:-?[0-9A-Z]{4}){3}")
 """An authenticator app's key and a recovery code."""
 SHOWS_A_SECOND_FACTOR = re.compile(

@@ -50,13 +50,14 @@ def test_of_an_address_only_the_password_is_secret(recorder: RunRecorder) -> Non
     assert [leak.where for leak in recorder.find_leaks()] == ["p%40ss-w0rd", "p@ss-w0rd"]
 
 
-def test_an_agents_token_may_be_shown_by_one_answer_only(recorder: RunRecorder) -> None:
+@pytest.mark.parametrize("shows", [AGENTS, f"{AGENTS}/2/rotate"])
+def test_an_agents_token_may_be_shown_by_one_answer_only(recorder: RunRecorder, shows: str) -> None:
     token = make_checked_token("bwa").encode()
-    recorder.record(AGENTS, token)
+    recorder.record(shows, token)
     assert recorder.find_leaks() == []
-    recorder.record(AGENTS, token)
+    recorder.record(shows, token)
     recorder.record("GET /api/connections/1/agents", token)
-    assert [leak.where for leak in recorder.find_leaks()] == [AGENTS, "GET /api/connections/1/agents"]
+    assert [leak.where for leak in recorder.find_leaks()] == [shows, "GET /api/connections/1/agents"]
 
 
 @pytest.mark.parametrize("secret", ["JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", "0Q4M-XK2W-HN9P-T8RC"])

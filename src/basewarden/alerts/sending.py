@@ -13,7 +13,7 @@ from basewarden.alerts.models import Alert, AlertChannel, AlertDelivery, Deliver
 from basewarden.alerts.payloads import decode_payload
 from basewarden.alerts.requests import SEND_SECONDS, SendResult, make_headers, send_request
 from basewarden.alerts.service import Alerts
-from basewarden.connections import Role, list_owner_ids, list_person_roles
+from basewarden.connections import Role, list_openable_roles, list_owner_ids, list_person_roles
 from basewarden.db import Database, WriteSession
 from basewarden.jobs import Jobs, RetryPolicy
 from basewarden.mail import Email, Mail, render_email
@@ -180,6 +180,8 @@ class AlertSender:
         if person is None or role is None or not role.includes(Role.EDITOR):  # who gets an email must be able to end it
             await queries.disable_alert(unit, alert, DisabledReason.NO_EDITOR)
             error = "This person is no longer an editor of the connection."
+        elif alert.connection_id not in await list_openable_roles(unit, alert.user_id):
+            error = "The connection requires two-factor authentication, which this person has not set up."
         elif person.email_verified_at is None:
             error = "The address is not confirmed."
         elif not self._mail.is_configured:

@@ -34,7 +34,6 @@ _CODES = "x-codes"
 _MFA_REQUIRED = "mfa_required"
 _TWO_FACTOR_REQUIRED = "two_factor_required"
 _LEAST_ROLE = "viewer"
-_FIRST_ERROR = 400
 _UNSAFE = ("post", "put", "patch", "delete")
 
 

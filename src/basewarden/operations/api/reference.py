@@ -57,7 +57,8 @@ GROUPS: Final[Mapping[str, tuple[str, str]]] = {
     "two-factor": ("Two-factor sign-in", "Codes from an app, recovery codes, and passkeys as the second factor."),
     "passkeys": ("Passkeys", "Sign in without a password."),
     "signins": ("Sign-in sessions", "Where you are signed in, and confirming that it is you."),
-    "connections": ("Connections and agents", "Credentials go in and are never returned."),
+    "connections": ("Connections", "Credentials go in and are never returned."),
+    "agents": ("Agents", "What an agent may do, its token, pausing and freezing it."),
     "members": ("Members", "Who may open a connection, and invitations to it."),
     "data": ("A connection's schema", "Beside the tables themselves, which PostgREST's contract describes."),
     "alerts": ("Alerts", "Where messages about events go, and the messages that were sent."),
@@ -75,6 +76,7 @@ _PARTS: Final = (
     ("/api/account/passkeys", "passkeys"),
     ("/api/account/sessions", "signins"),
     ("/api/account/reauth", "signins"),
+    ("/api/connections/{connection_id}/agents", "agents"),
 )
 """Paths that divide a tag with too many operations for one page."""
 
