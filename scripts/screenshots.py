@@ -121,7 +121,7 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
     agents = await read_json(context, f"{api}/agents")
     if agents["agents"]:
         pages["agent"] = f"{home}/agents/{agents['agents'][0]['id']}"
-        for action in ("rotate", "freeze"):
+        for action in ("edit", "rotate", "freeze"):
             pages[f"agent-{action}"] = f"{pages['agent']}/{action}"
     alerts = await read_json(context, f"{api}/alerts")
     if alerts["alerts"]:

@@ -395,7 +395,7 @@ async def test_the_list_offers_what_one_may_do_with_each_agent(
 
     copy = {f"{path}/new?like={one.rpartition('/')[2]}" for one in (own, reader)}
     stops = {f"{one}/{action}" for one in (own, reader) for action in ("pause", "freeze")}
-    changes = {f"{one}/{action}" for one in (own, reader) for action in ("revoke",)}
+    changes = {f"{one}/{action}" for one in (own, reader) for action in ("edit", "revoke")}
     assert await list_actions(owner) == {*stops, *changes, *copy}
     await add_member(app_database, connection_id, "viewer")
     assert await list_actions(stranger) == set()

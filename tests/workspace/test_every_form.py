@@ -114,6 +114,13 @@ CONNECTION_CASES = (
     FormCase(
         f"{CONNECTION}/sessions/{{session_id}}/release", "{home}/sessions/{session}/release", "Session released.", *WHY
     ),
+    FormCase(
+        f"{CONNECTION}/agents/{{agent_id}}/edit",
+        "{home}/agents/{agent}/edit",
+        "Saved.",
+        {"name": "lamp-bot", "maxRowsPerWrite": "7"},
+        {"name": " ", "maxRowsPerWrite": "8"},
+    ),
     FormCase(f"{CONNECTION}/agents/{{agent_id}}/rotate", "{home}/agents/{agent}/rotate", "has a new token", status=200),
     FormCase(f"{CONNECTION}/agents/{{agent_id}}/{{action}}", "{home}/agents/{agent}/pause", "Agent paused.", NO_REASON),
     FormCase(f"{CONNECTION}/agents/{{agent_id}}/{{action}}", "{home}/agents/{agent}/resume", "Agent resumed."),

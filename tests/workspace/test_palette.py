@@ -71,6 +71,8 @@ async def test_rows_are_found_by_their_key_and_agents_have_commands(store: Store
     commands = dict(await find(store.owner, "stop robot", here))
     assert commands["Freeze robot"] == f"/c/{here}/agents/{made['id']}/freeze"
     assert commands["Pause robot"] == f"/c/{here}/agents/{made['id']}/pause"
+    edited = dict(await find(store.owner, "edit robot", here))
+    assert edited["Edit robot…"] == f"/c/{here}/agents/{made['id']}/edit"
     assert commands["Revoke robot…"] == f"/c/{here}/agents/{made['id']}/revoke"
     switch = dict(await find(store.owner, "kill switch", here))
     assert switch["Freeze or release all agents…"] == f"/c/{here}/freeze"

@@ -15,8 +15,8 @@ class EventKind(StrEnum):
     """Kinds are only ever added, because the chain keeps its events. `words.py` has a sentence for each.
 
     The sentences know these `details`: `method` (password, github, passkey, link), `second` or `by` (code,
-    recovery_code, passkey), `count` of sessions_ended, `role` of a member, and `name` of a passkey, an agent or a
-    connection, or a GitHub `login`.
+    recovery_code, passkey), `count` of sessions_ended, `role` of a member, `fields` of an agent that were changed, and
+    `name` of a passkey, an agent or a connection, or a GitHub `login`.
     """
 
     SIGNUP = "signup"
@@ -56,6 +56,7 @@ class EventKind(StrEnum):
     ACCOUNT_DELETED = "account_deleted"
     AGENT_TOKEN_MADE = "agent_token_made"  # noqa: S105 - the name of an event
     AGENT_TOKEN_REVOKED = "agent_token_revoked"  # noqa: S105 - the name of an event
+    AGENT_CHANGED = "agent_changed"
     AGENT_PAUSED = "agent_paused"
     AGENT_RESUMED = "agent_resumed"
     AGENT_FROZEN = "agent_frozen"

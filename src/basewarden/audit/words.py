@@ -55,6 +55,7 @@ _SENTENCES = {
     EventKind.ACCOUNT_DELETED: "The account was deleted",
     EventKind.AGENT_TOKEN_MADE: "Created an agent token",
     EventKind.AGENT_TOKEN_REVOKED: "Revoked an agent token",
+    EventKind.AGENT_CHANGED: "Changed an agent",
     EventKind.AGENT_PAUSED: "Paused an agent",
     EventKind.AGENT_RESUMED: "Resumed an agent",
     EventKind.AGENT_FROZEN: "Froze an agent",
@@ -121,7 +122,8 @@ def describe_event(event: DetailText) -> str:
     if event.kind == EventKind.SESSIONS_ENDED and isinstance(count, int):
         sentence = "Signed out another session" if count == 1 else f"Signed out {count:,} other sessions"
     words = _describe_method(event.details) + _describe_role(event.details)
-    return sentence + words + (f": “{event.name}”" if event.name else "")
+    named = f": “{event.name}”" if event.name else ""
+    return sentence + words + named + _describe_fields(event)
 
 
 def _describe_method(details: Mapping[str, Any]) -> str:
@@ -132,6 +134,11 @@ def _describe_method(details: Mapping[str, Any]) -> str:
 def _describe_role(details: Mapping[str, Any]) -> str:
     role = details.get("role")
     return f" as {role}" if role in _ROLES else ""
+
+
+def _describe_fields(event: DetailText) -> str:
+    fields = event.details.get("fields")
+    return f" ({fields})" if event.kind == EventKind.AGENT_CHANGED and fields else ""
 
 
 def describe_client(user_agent: str) -> str:

@@ -11,6 +11,8 @@ from basewarden.connections.agent_activity import (
     AgentSession,
     AgentUndone,
 )
+from basewarden.connections.agent_checks import AgentChecks
+from basewarden.connections.agent_edits import AgentEdits
 from basewarden.connections.agent_pages import AgentActivityDep
 from basewarden.connections.agent_states import AgentAction, AgentStates
 from basewarden.connections.agents import AgentCaller, Agents, count_agents, list_agents
@@ -46,7 +48,9 @@ __all__ = [
     "AgentActivity",
     "AgentActivityDep",
     "AgentCaller",
+    "AgentChecks",
     "AgentCounts",
+    "AgentEdits",
     "AgentHistory",
     "AgentIntervention",
     "AgentOut",

@@ -1,4 +1,4 @@
-"""The page with the form of a new agent: what it shows at first, and again after it was refused."""
+"""The page with the form of an agent, a new one or one that is changed: at first, and after it was refused."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from basewarden.connections.agent_forms import (
 from basewarden.connections.agent_words import shorten_table
 from basewarden.connections.callers import Membership, Owner
 from basewarden.connections.health import list_roles
+from basewarden.connections.models import Agent
 from basewarden.connections.project_tables import ProjectTables
 from basewarden.errors import AppError
 from basewarden.web import Form, Pages, PagesDep, inject
@@ -71,9 +72,18 @@ class AgentFormPage:
         return self._keys.read(self._member.connection.id, self._member.person.id, typed.get(FORM_KEY, ""))
 
     async def describe(
-        self, typed: Mapping[str, str], errors: Mapping[str, str] | None = None, template: str | None = None
+        self,
+        typed: Mapping[str, str],
+        errors: Mapping[str, str] | None = None,
+        template: str | None = None,
+        *,
+        agent: Agent | None = None,
+        is_asked: bool = False,
     ) -> dict[str, Any]:
-        """Returns what the template reads."""
+        """Returns what the template reads; `agent` is the one that is changed.
+
+        A change asks for the identity only where it needs one, which is known once it was sent: `is_asked`.
+        """
         connection = self._member.connection
         listed = await self.tables.list_names(connection.id)
         key = typed[FORM_KEY] if self.read_key(typed) else self._keys.make(connection.id, self._member.person.id)
@@ -88,21 +98,26 @@ class AgentFormPage:
             "templates": TEMPLATES,
             "expiries": EXPIRIES,
             "chosen_template": template,
-            "roles": list_roles(self._member),
+            "roles": _list_roles(self._member, typed),
             "form_key": key,
-            "confirm_methods": await self._confirmation.describe(),
+            "agent": agent,
+            "confirm_methods": await self._confirmation.describe() if agent is None or is_asked else None,
             "has_gone_stale": False,
         }
 
-    async def show_again(self, form: Form[AgentForm], error: AppError | None = None) -> Response:
+    async def show_again(
+        self, form: Form[AgentForm], error: AppError | None = None, *, agent: Agent | None = None
+    ) -> Response:
         """Renders the form with all that was typed, at the step with the first error or the one that asks who it is."""
         is_stale = isinstance(error, ReauthRequired)
         refused = form if error is None or is_stale else form.with_app_error(error)
-        context = await self.describe(form.typed, gather_errors(refused.errors))
+        is_asked = is_stale or CONFIRM_FIELD in refused.errors
+        context = await self.describe(form.typed, gather_errors(refused.errors), agent=agent, is_asked=is_asked)
         if is_stale:
             context |= {"has_gone_stale": True, "step": len(STEPS)}
         status = HTTPStatus.UNPROCESSABLE_ENTITY if error is None else error.status
-        response = self._pages.render(self._request, "connections/agent_new.html", status=status, **context)
+        template = "connections/agent_new.html" if agent is None else "connections/agent_edit.html"
+        response = self._pages.render(self._request, template, status=status, **context)
         response.headers.update({} if error is None else error.headers)
         return self._confirmation.finish(response)
 
@@ -128,6 +143,12 @@ def _list_typed(typed: Mapping[str, str]) -> dict[str, str]:
     shown = {name: value for name, value in typed.items() if name not in (CONFIRM_FIELD, "columnRule")}
     lines = [*typed.get("columns", "").splitlines(), *typed.get("columnRule", "").splitlines()]
     return {**shown, "columns": "\n".join(dict.fromkeys(filter(None, lines)))}
+
+
+def _list_roles(member: Membership, typed: Mapping[str, str]) -> list[tuple[str, str]]:
+    """A role that the last probe did not find stays chosen: a form must not change what was not touched."""
+    roles, chosen = list_roles(member), typed.get("dbRole", "")
+    return [*roles, (chosen, chosen)] if chosen and chosen not in dict(roles) else roles
 
 
 def _make_choice(listed: Sequence[str] | None, typed: Mapping[str, str]) -> TableChoice:

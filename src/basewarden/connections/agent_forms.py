@@ -1,4 +1,4 @@
-"""The form of a new agent: what it fills in at first, and how it becomes the API's request body."""
+"""The form of an agent: what it fills in at first, and how it becomes the API's request body."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -206,11 +206,11 @@ def find_template(key: str | None) -> AgentTemplate | None:
 def fill_in(template: AgentTemplate | None, like: Agent | None) -> dict[str, str]:
     """Returns the values that an empty form begins with: a template's, another agent's, or the defaults."""
     if like is not None:
-        return _copy_agent(like)
+        return copy_agent(like)
     return dict((template or TEMPLATES[-1]).values)
 
 
-def _copy_agent(agent: Agent) -> dict[str, str]:
+def copy_agent(agent: Agent) -> dict[str, str]:
     """Copies all but the expiry, which may be over."""
     reach = "all" if agent.tables is None else "chosen"
     values = _make_values(

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts import FormConfirmationDep
+from basewarden.accounts import ClientInfoDep, FormConfirmationDep
 from basewarden.connections.agent_activity import AgentActivity, AgentHistory
 from basewarden.connections.agent_form_page import AgentFormPageDep, ProjectTablesDep
 from basewarden.connections.agent_forms import (
@@ -64,6 +64,7 @@ _DONE = {
     "all-release": "The agents are released.",
 }
 _AGENT_DONE = {
+    "edit": "Saved. The changes apply from the agent's next request on.",
     "pause": "Agent paused. Its new requests are refused.",
     "resume": "Agent resumed.",
     "freeze": "Agent frozen. Its requests are refused until an editor releases it.",
@@ -160,6 +161,7 @@ async def post_agent(
     form_page: AgentFormPageDep,
     confirmation: FormConfirmationDep,
     settings: SettingsDep,
+    client_info: ClientInfoDep,
 ) -> Response:
     """Creates an agent. Does not redirect, because only this response contains the token.
 
@@ -177,7 +179,7 @@ async def post_agent(
     try:
         wanted = form.data.as_agent()
         await confirmation.confirm(form.typed)
-        agent, token = await agents.create(session, member.connection, wanted, member.person.id, agent_id=agent_id)
+        agent, token = await agents.create(session, member, wanted, client_info, agent_id=agent_id)
     except AppError as error:
         return await form_page.show_again(form, error)
     except AgentExists:
@@ -278,8 +280,10 @@ async def get_revoke(
 
 
 @router.post("/{agent_id}/revoke")
-async def post_revoke(agent_id: str, member: Owner, session: Writing, agents: AgentsDep) -> Response:
-    await agents.revoke(session, member.connection.id, parse_agent_id(agent_id))
+async def post_revoke(
+    agent_id: str, member: Owner, session: Writing, agents: AgentsDep, client_info: ClientInfoDep
+) -> Response:
+    await agents.revoke(session, member, parse_agent_id(agent_id), client_info)
     return redirect(f"{_path(member)}?done=revoked")
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts import FormConfirmation, FormConfirmationDep, ReauthRequired
+from basewarden.accounts import ClientInfoDep, FormConfirmation, FormConfirmationDep, ReauthRequired
 from basewarden.connections.agent_form_page import AgentFormPageDep
 from basewarden.connections.agent_made_page import show_token
 from basewarden.connections.callers import Owner
@@ -65,6 +65,7 @@ async def post_rotate_form(
     form_page: AgentFormPageDep,
     confirmation: FormConfirmationDep,
     settings: SettingsDep,
+    client_info: ClientInfoDep,
 ) -> Response:
     """Does not redirect, because only this response contains the token."""
     async with database.read_only() as reading:
@@ -78,7 +79,7 @@ async def post_rotate_form(
     # The project is asked before a lock is held.
     example = await form_page.tables.find_example(member.connection.id, agent.example_tables, agent.columns or {})
     hint = form.data.token_hint if form.data is not None else ""
-    rotated = await agents.rotate(session, member.connection.id, agent.id, known_hint=hint)
+    rotated = await agents.rotate(session, member, agent.id, client_info, known_hint=hint)
     if rotated is None:
         return confirmation.finish(redirect(f"{_path(agent)}?done={AGAIN}"))
     return confirmation.finish(show_token(request, pages, settings, *rotated, example, is_rotated=True))

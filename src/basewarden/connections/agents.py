@@ -1,23 +1,25 @@
 """Agents: named tokens with limits. A token is shown once, stored as a hash, and invalid at once when revoked."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from basewarden.audit import Audit, ClientInfo, EventKind
 from basewarden.connections import queries
-from basewarden.connections.models import RPC, Access, Agent, AgentState, Connection
-from basewarden.connections.probe import ServerFacts
+from basewarden.connections.agent_checks import AgentChecks
+from basewarden.connections.agent_events import make_agent_event
+from basewarden.connections.callers import Membership
+from basewarden.connections.models import Access, Agent, AgentState
 from basewarden.connections.schemas import AgentCreate
-from basewarden.connections.service import Connections, check_db_role
 from basewarden.connections.stops import STOP_TOPIC, Stop, StopCode
 from basewarden.connections.targets import CONNECTION_TOPIC
 from basewarden.core.cache import LoadingCache
 from basewarden.core.ids import make_id
 from basewarden.core.tokens import hash_token, is_checked_token, make_checked_token
 from basewarden.db import Database, Listener, ReadSession, WriteSession
-from basewarden.errors import Invalid, NotFound
+from basewarden.errors import NotFound
 
 TOKEN_PREFIX = "bwa"  # noqa: S105 - what a secret scanner looks for
 _HINT_LENGTH = 4
@@ -53,32 +55,16 @@ class AgentCaller:
     stop: StopCode | None = None
 
 
-FindMissingTables = Callable[[UUID, Sequence[str]], Awaitable[Sequence[str]]]
-"""Returns which of these tables and functions a project does not have; raises AppError if it is unreachable."""
-
-
-FindMissingColumns = Callable[[UUID, Mapping[str, Iterable[str]]], Awaitable[Sequence[str]]]
-"""The same of columns by table, as `schema.table.column`."""
-
-
 class AgentExists(Exception):
     """The form that names this agent's id has created it already."""
 
 
 class Agents:
-    def __init__(
-        self,
-        database: Database,
-        listener: Listener,
-        connections: Connections,
-        find_unknown: FindMissingTables,
-        find_unknown_columns: FindMissingColumns,
-    ) -> None:
+    def __init__(self, database: Database, listener: Listener, checks: AgentChecks, audit: Audit) -> None:
         self._database = database
         self._listener = listener
-        self._connections = connections
-        self._find_missing_tables = find_unknown
-        self._find_missing_columns = find_unknown_columns
+        self._checks = checks
+        self._audit = audit
         self._callers = LoadingCache(self._load_caller, size=_CACHE_SIZE, seconds=_CACHE_SECONDS)
         listener.on(AGENT_TOPIC, self._forget_agent)
         listener.on(CONNECTION_TOPIC, self._forget_connection)
@@ -96,9 +82,9 @@ class Agents:
     async def create(
         self,
         session: WriteSession,
-        connection: Connection,
+        member: Membership,
         wanted: AgentCreate,
-        person_id: UUID,
+        client_info: ClientInfo,
         *,
         agent_id: UUID | None = None,
     ) -> tuple[Agent, str]:
@@ -106,9 +92,10 @@ class Agents:
 
         Raises AgentExists if there is one with the given id.
         """
-        await self._check_role(connection, wanted, person_id)
-        await self._check_tables(connection, wanted)
-        await self._check_columns(connection, wanted)
+        connection, person_id = member.connection, member.person.id
+        await self._checks.check_role(connection, person_id, wanted.db_role, wanted.claims)
+        await self._checks.check_names(connection, list(wanted.tables or ()), wanted.functions)
+        await self._checks.check_columns(connection, wanted.columns)
         token = make_checked_token(TOKEN_PREFIX)
         values = {
             "id": agent_id or make_id(),
@@ -121,59 +108,33 @@ class Agents:
         agent = await queries.insert_agent(session, values)
         if agent is None:
             raise AgentExists
+        await self._record(session, member, EventKind.AGENT_TOKEN_MADE, agent, client_info)
         return agent, token
 
     async def rotate(
-        self, session: WriteSession, connection_id: UUID, agent_id: UUID, *, known_hint: str | None = None
+        self,
+        session: WriteSession,
+        member: Membership,
+        agent_id: UUID,
+        client_info: ClientInfo,
+        *,
+        known_hint: str | None = None,
     ) -> tuple[Agent, str] | None:
         """Makes a new token, which cannot be shown again; the old one is invalid at once, everywhere.
 
         With `known_hint`, None if that is not the hint of the token any more: the form was sent twice. Raises NotFound.
         """
-        token = make_checked_token(TOKEN_PREFIX)
+        token, connection_id = make_checked_token(TOKEN_PREFIX), member.connection.id
         values = _make_token_values(token)
         agent = await queries.replace_token(session, connection_id, agent_id, values, known=known_hint)
         if agent is not None:
             await self._listener.announce(session, AGENT_TOPIC, str(agent_id))
+            for kind in (EventKind.AGENT_TOKEN_REVOKED, EventKind.AGENT_TOKEN_MADE):
+                await self._record(session, member, kind, agent, client_info)
             return agent, token
         if known_hint is None or await queries.find_agent(ReadSession(session), connection_id, agent_id) is None:
             raise NotFound
         return None
-
-    async def _check_role(self, connection: Connection, wanted: AgentCreate, person_id: UUID) -> None:
-        """Checks the agent's role. Through a project's API, every request has the role and claims of the key."""
-        if not connection.is_direct:
-            given = {"dbRole": wanted.db_role, "claims": wanted.claims}
-            text = "This needs a Postgres connection string; without one, the project's key decides."
-            if any(given.values()):
-                raise Invalid(details=[{"field": name, "message": text} for name, value in given.items() if value])
-        elif wanted.db_role is not None:
-            facts = await self._connections.check(connection, person_id)
-            assert isinstance(facts, ServerFacts)
-            check_db_role(facts, wanted.db_role)
-
-    async def _check_tables(self, connection: Connection, wanted: AgentCreate) -> None:
-        """Rejects unknown tables: a misspelt name would grant access to any table created later under that name."""
-        tables, functions = list(wanted.tables or ()), [RPC + name for name in wanted.functions or ()]
-        names = [*tables, *functions]
-        unknown = set(await self._find_missing_tables(connection.id, names)) if names else set()
-        missing = [name for name in tables if name in unknown]
-        if missing:
-            raise Invalid.field("tables", f"The project has no table named: {', '.join(missing)}.")
-        missing = [name.removeprefix(RPC) for name in functions if name in unknown]
-        if missing:
-            raise Invalid.field("functions", f"The project has no function named: {', '.join(missing)}.")
-
-    async def _check_columns(self, connection: Connection, wanted: AgentCreate) -> None:
-        """Rejects unknown columns: a misspelt name would hide nothing."""
-        if not wanted.columns:
-            return
-        if not connection.is_direct:
-            text = "This needs a Postgres connection string: a project's API does not say what its views read."
-            raise Invalid.field("columns", text)
-        unknown = await self._find_missing_columns(connection.id, wanted.columns)
-        if unknown:
-            raise Invalid.field("columns", f"The project has no column named: {', '.join(unknown)}.")
 
     async def get(self, session: ReadSession, connection_id: UUID, agent_id: UUID, *, revoked: bool = False) -> Agent:
         """Returns an agent; a revoked one only with `revoked`. Raises NotFound."""
@@ -186,14 +147,15 @@ class Agents:
         """Finds an agent, revoked or not."""
         return await queries.find_agent(session, connection_id, agent_id, revoked=True)
 
-    async def revoke(self, session: WriteSession, connection_id: UUID, agent_id: UUID) -> None:
+    async def revoke(self, session: WriteSession, member: Membership, agent_id: UUID, client_info: ClientInfo) -> None:
         """Ends the agent's running requests too."""
-        await queries.lock_stops(session, connection_id)
-        agent = await queries.revoke_agent(session, connection_id, agent_id)
+        await queries.lock_stops(session, member.connection.id)
+        agent = await queries.revoke_agent(session, member.connection.id, agent_id)
         if agent is None:
             raise NotFound
         await self._listener.announce(session, AGENT_TOPIC, str(agent_id))
         await self._listener.announce(session, STOP_TOPIC, Stop("revoked", agent_id).encode())
+        await self._record(session, member, EventKind.AGENT_TOKEN_REVOKED, agent, client_info)
 
     async def list_stops(self, agents: Collection[UUID]) -> Mapping[UUID, StopCode]:
         """Lists those of these agents whose requests must end, and why."""
@@ -206,25 +168,12 @@ class Agents:
         if agent is None or is_expired(agent.expires_at):
             return None
         await self._record_use(agent)
-        return AgentCaller(
-            id=agent.id,
-            name=agent.name,
-            connection_id=agent.connection_id,
-            access=Access(agent.access),
-            tables=agent.table_access,
-            functions=agent.function_names,
-            columns=agent.columns,
-            db_role=agent.db_role,
-            claims=agent.claims,
-            max_rows_per_write=agent.max_rows_per_write,
-            max_writes_per_session=agent.max_writes_per_session,
-            max_rows_per_session=agent.max_rows_per_session,
-            max_rows_per_hour=agent.max_rows_per_hour,
-            max_read_rows_per_hour=agent.max_read_rows_per_hour,
-            requests_per_minute=agent.requests_per_minute,
-            expires_at=agent.expires_at,
-            stop="agent_frozen" if agent.frozen_at else "agent_paused" if agent.paused_at else None,
-        )
+        return make_caller(agent)
+
+    async def _record(
+        self, session: WriteSession, member: Membership, kind: EventKind, agent: Agent, client_info: ClientInfo
+    ) -> None:
+        await self._audit.record(session, make_agent_event(member, kind, agent, client_info))
 
     async def _record_use(self, agent: Agent) -> None:
         if agent.last_used_at is None or agent.last_used_at < datetime.now(UTC) - _USE_INTERVAL:
@@ -236,6 +185,28 @@ class Agents:
 
     def _forget_connection(self, payload: str) -> None:
         self._callers.drop_where(lambda _, caller: not payload or caller.connection_id == UUID(payload))
+
+
+def make_caller(agent: Agent) -> AgentCaller:
+    return AgentCaller(
+        id=agent.id,
+        name=agent.name,
+        connection_id=agent.connection_id,
+        access=Access(agent.access),
+        tables=agent.table_access,
+        functions=agent.function_names,
+        columns=agent.columns,
+        db_role=agent.db_role,
+        claims=agent.claims,
+        max_rows_per_write=agent.max_rows_per_write,
+        max_writes_per_session=agent.max_writes_per_session,
+        max_rows_per_session=agent.max_rows_per_session,
+        max_rows_per_hour=agent.max_rows_per_hour,
+        max_read_rows_per_hour=agent.max_read_rows_per_hour,
+        requests_per_minute=agent.requests_per_minute,
+        expires_at=agent.expires_at,
+        stop="agent_frozen" if agent.frozen_at else "agent_paused" if agent.paused_at else None,
+    )
 
 
 def store_reach(wanted: AgentCreate) -> dict[str, list[str] | None]:

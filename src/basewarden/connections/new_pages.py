@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts import SignedIn, require_person
+from basewarden.accounts import ClientInfoDep, SignedIn, require_person
 from basewarden.connections.form_errors import as_field_error, find_hint, mask_secret
 from basewarden.connections.forms import NewConnectionForm
 from basewarden.connections.kept_secrets import KeptSecretsDep, list_secret_fields, parse_keeping_form
@@ -40,13 +40,14 @@ async def post_new(
     pages: PagesDep,
     connections: ConnectionsDep,
     kept_secrets: KeptSecretsDep,
+    client_info: ClientInfoDep,
 ) -> Response:
     """Creates a connection; after an error, the form keeps its values, and its secrets sealed."""
     form, kept = await parse_keeping_form(request, NewConnectionForm, kept_secrets, person.id)
     if form.data is None:
         return _show_again(request, pages, form, None, kept)
     try:
-        connection = await connections.create(session, form.data, person.id)
+        connection = await connections.create(session, form.data, person, client_info)
     except AppError as error:
         return _show_again(request, pages, form, as_field_error(error, form.typed), kept, find_hint(error))
     return redirect(f"/c/{connection.id}?done=created")

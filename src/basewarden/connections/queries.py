@@ -67,8 +67,10 @@ async def update_connection(session: WriteSession, connection_id: UUID, values: 
     return await session.scalar(query)
 
 
-async def delete_connection(session: WriteSession, connection_id: UUID) -> None:
-    await session.execute(delete(Connection).where(Connection.id == connection_id))
+async def delete_connection(session: WriteSession, connection_id: UUID) -> bool:
+    """False if another request has deleted it."""
+    query = delete(Connection).where(Connection.id == connection_id).returning(Connection.id)
+    return await session.scalar(query) is not None
 
 
 async def insert_agent(session: WriteSession, values: Mapping[str, Any]) -> Agent | None:
@@ -123,6 +125,17 @@ async def find_agent(
     """Finds an agent of this connection; a revoked one only with `revoked`."""
     query = select(Agent).where(Agent.id == agent_id, Agent.connection_id == connection_id)
     return await session.scalar(query if revoked else query.where(Agent.revoked_at.is_(None)))
+
+
+async def lock_agent(session: WriteSession, connection_id: UUID, agent_id: UUID) -> Agent | None:
+    """Finds an agent of this connection that is not revoked, and locks it until the transaction ends."""
+    query = select(Agent).where(Agent.id == agent_id, Agent.connection_id == connection_id, Agent.revoked_at.is_(None))
+    return await session.scalar(query.with_for_update())
+
+
+async def update_agent(session: WriteSession, agent_id: UUID, values: Mapping[str, Any]) -> Agent:
+    query = update(Agent).where(Agent.id == agent_id).values(**values).returning(Agent)
+    return (await session.scalars(query, execution_options={"populate_existing": True})).one()
 
 
 async def replace_token(

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from basewarden.accounts import FreshlySignedIn, ReauthRequired, SignedIn
+from basewarden.accounts import ClientInfoDep, FreshlySignedIn, ReauthRequired, SignedIn
 from basewarden.billing import PlanLimit
+from basewarden.connections.agent_edits import AgentEdits
 from basewarden.connections.agents import Agents, list_agents
 from basewarden.connections.callers import Owner, Viewer
 from basewarden.connections.errors import ConnectionFailed, TablesUnchecked
@@ -15,6 +16,7 @@ from basewarden.connections.models import Agent, AgentState, Connection, Environ
 from basewarden.connections.probe import ServerFacts
 from basewarden.connections.rest.probe import RestFacts
 from basewarden.connections.schemas import (
+    AgentChange,
     AgentCreate,
     AgentCreated,
     AgentOut,
@@ -38,6 +40,7 @@ one = APIRouter(prefix="/{connection_id}")
 
 ConnectionsDep = Annotated[Connections, Depends(inject(Connections))]
 AgentsDep = Annotated[Agents, Depends(inject(Agents))]
+AgentEditsDep = Annotated[AgentEdits, Depends(inject(AgentEdits))]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Backend = Literal["direct", "forward"]
 _STATES_BY_STATUS: dict[AgentStatus, tuple[AgentState, ...]] = {
@@ -68,13 +71,17 @@ async def get_connections(
     summary="Creates a connection.",
 )
 async def post_connection(
-    body: ConnectionCreate, person: SignedIn, session: Writing, connections: ConnectionsDep
+    body: ConnectionCreate,
+    person: SignedIn,
+    session: Writing,
+    connections: ConnectionsDep,
+    client_info: ClientInfoDep,
 ) -> ConnectionOut:
     """`url` and `key` are those of a Supabase project, `postgresUrl` is the address of a Postgres database.
 
     The credentials are tested, then sealed.
     """
-    return show_connection(await connections.create(session, body, person.id), Role.OWNER)
+    return show_connection(await connections.create(session, body, person, client_info), Role.OWNER)
 
 
 @one.get("", summary="Returns a connection.")
@@ -99,8 +106,10 @@ async def patch_connection(
     responses=declare(ReauthRequired),
     summary="Deletes a connection with its agents and its journal.",
 )
-async def delete_connection(member: Owner, _: FreshlySignedIn, session: Writing, connections: ConnectionsDep) -> None:
-    await connections.delete(session, member.connection.id)
+async def delete_connection(
+    member: Owner, _: FreshlySignedIn, session: Writing, connections: ConnectionsDep, client_info: ClientInfoDep
+) -> None:
+    await connections.delete(session, member.connection, member.person, client_info)
 
 
 @one.get("/health", responses=declare(TooMany), summary="Tests the connection now.")
@@ -139,10 +148,16 @@ async def get_agents(
     summary="Creates an agent, and returns its token.",
 )
 async def post_agent(
-    body: AgentCreate, member: Owner, _: FreshlySignedIn, session: Writing, agents: AgentsDep
+    *,
+    body: AgentCreate,
+    member: Owner,
+    _: FreshlySignedIn,
+    session: Writing,
+    agents: AgentsDep,
+    client_info: ClientInfoDep,
 ) -> AgentCreated:
     """The token is shown this once. A table that the project does not have is refused by name."""
-    agent, token = await agents.create(session, member.connection, body, member.person.id)
+    agent, token = await agents.create(session, member, body, client_info)
     return AgentCreated(id=agent.id, token=token)
 
 
@@ -151,12 +166,42 @@ async def get_agent(agent_id: str, member: Viewer, session: Reading, agents: Age
     return show_agent(await agents.get(session, member.connection.id, parse_agent_id(agent_id), revoked=True))
 
 
+@one.patch(
+    "/agents/{agent_id}", responses=declare(ReauthRequired, TablesUnchecked), summary="Changes what an agent may do."
+)
+async def patch_agent(
+    *,
+    agent_id: str,
+    body: AgentChange,
+    member: Owner,
+    session: Writing,
+    edits: AgentEditsDep,
+    client_info: ClientInfoDep,
+) -> AgentOut:
+    """Only what is sent changes, from the agent's next request on; null for `tables` stands for every table.
+
+    What lets it do more needs a recent sign-in: more access, tables, functions or columns, another role or claims, a
+    higher limit, a later expiry. A list of tables that names functions replaces the functions too.
+    """
+    edit = await edits.plan(member.connection.id, parse_agent_id(agent_id), body)
+    is_fresh = member.person.is_fresh
+    if edit.is_widening and not is_fresh:
+        raise ReauthRequired
+    return show_agent(await edits.apply(session, member, edit, client_info, is_confirmed=is_fresh))
+
+
 @one.post("/agents/{agent_id}/rotate", responses=declare(ReauthRequired), summary="Replaces the token of an agent.")
 async def post_rotate(
-    agent_id: str, member: Owner, _: FreshlySignedIn, session: Writing, agents: AgentsDep
+    *,
+    agent_id: str,
+    member: Owner,
+    _: FreshlySignedIn,
+    session: Writing,
+    agents: AgentsDep,
+    client_info: ClientInfoDep,
 ) -> AgentToken:
     """The new token is shown this once; the old one stops working at once."""
-    rotated = await agents.rotate(session, member.connection.id, parse_agent_id(agent_id))
+    rotated = await agents.rotate(session, member, parse_agent_id(agent_id), client_info)
     assert rotated is not None
     return AgentToken(token=rotated[1])
 
@@ -166,8 +211,10 @@ async def post_rotate(
     status_code=HTTPStatus.NO_CONTENT,
     summary="Deletes an agent; its token stops working at once.",
 )
-async def delete_agent(agent_id: str, member: Owner, session: Writing, agents: AgentsDep) -> None:
-    await agents.revoke(session, member.connection.id, parse_agent_id(agent_id))
+async def delete_agent(
+    agent_id: str, member: Owner, session: Writing, agents: AgentsDep, client_info: ClientInfoDep
+) -> None:
+    await agents.revoke(session, member, parse_agent_id(agent_id), client_info)
 
 
 router.include_router(one)

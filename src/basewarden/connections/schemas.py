@@ -27,6 +27,7 @@ _MAX_CLAIMS_BYTES = 4096
 MAX_TABLES = 500
 MAX_HIDDEN_COLUMNS = 1000
 _MAX_INT = 2**31 - 1
+TOO_MUCH_ACCESS = "gives write access to a table, and the agent's own access is read"
 AgentStatus = Literal["active", "paused", "frozen", "revoked", "expired"]
 
 
@@ -151,6 +152,7 @@ Key = Annotated[SecretStr, Field(max_length=_MAX_URL)]
 ProjectURL = Annotated[str, Field(max_length=_MAX_URL), AfterValidator(check_project_url)]
 RowLimit = Annotated[int, Field(ge=1, le=1_000_000)]
 WriteLimit = Annotated[int, Field(ge=1, le=_MAX_INT)]
+Functions = Annotated[list[Function], Field(max_length=MAX_TABLES)]
 
 
 class ConnectionCreate(RequestBody):
@@ -205,14 +207,14 @@ class AgentCreate(AgentSettings):
     """
 
     tables: TableAccess | None = None
-    functions: Annotated[list[Function], Field(max_length=MAX_TABLES)] | None = None
+    functions: Functions | None = None
     columns: ColumnRulesByTable | None = None
 
     @field_validator("tables")
     @classmethod
     def _check_access(cls, tables: dict[str, Access | None] | None, info: ValidationInfo) -> Any:
         if info.data.get("access") is Access.READ and Access.WRITE in (tables or {}).values():
-            raise ValueError("gives write access to a table, and the agent's own access is read")
+            raise ValueError(TOO_MUCH_ACCESS)
         return tables
 
     @property
@@ -229,6 +231,20 @@ class AgentCreate(AgentSettings):
             return [] if self.functions is None and self.columns else self.functions
         listed = [name.removeprefix(RPC) for name in self.tables if name.startswith(RPC)]
         return list(dict.fromkeys([*listed, *(self.functions or ())]))
+
+
+class AgentChange(AgentSettings):
+    """Changes only the sent fields.
+
+    Null stands for every table, for the functions of an agent without a list of them, for no hidden columns, no limit,
+    no expiry, no claims, and the role of the connection.
+    """
+
+    name: Name = ""
+    access: Access = Access.READ
+    tables: TableAccess | None = None
+    functions: Functions | None = None
+    columns: ColumnRulesByTable | None = None
 
 
 class ConnectionOut(ResponseBody):

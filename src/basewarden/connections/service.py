@@ -9,7 +9,8 @@ from uuid import UUID
 from pydantic import SecretStr
 from sqlalchemy import Row, func
 
-from basewarden.accounts import Attempt, Attempts, Limit
+from basewarden.accounts import Attempt, Attempts, Limit, Person
+from basewarden.audit import AccountEvent, Audit, ClientInfo, EventKind
 from basewarden.billing import Plans
 from basewarden.connections import queries
 from basewarden.connections.errors import ConnectionFailed
@@ -52,6 +53,7 @@ class Connections:
         attempts: Attempts,
         settings: Settings,
         plans: Plans,
+        audit: Audit,
     ) -> None:
         self._database = database
         self._targets = targets
@@ -59,32 +61,36 @@ class Connections:
         self._attempts = attempts
         self._allow_private = settings.allow_private_addresses
         self._plans = plans
+        self._audit = audit
 
-    async def create(self, session: WriteSession, wanted: ConnectionCreate, person_id: UUID) -> Connection:
+    async def create(
+        self, session: WriteSession, wanted: ConnectionCreate, person: Person, client_info: ClientInfo
+    ) -> Connection:
         """Creates a connection after a probe.
 
         The plan's limit is checked before the probe, and again under a lock when the connection is stored, because two
         requests may run at once. The unit of work is first used after the probe: a host that hangs must not occupy a
         connection to our own database.
         """
-        await self._check_room(person_id)
+        await self._check_room(person.id)
         _check_complete(wanted)
-        await self._attempts.acquire(Attempt("connections.probe", str(person_id), PROBES))
+        await self._attempts.acquire(Attempt("connections.probe", str(person.id), PROBES))
         connection = Connection(
             id=make_id(),
             name=wanted.name,
             environment=wanted.environment,
             db_role=wanted.db_role,
-            created_by=person_id,
+            created_by=person.id,
         )
         if wanted.postgres_url is not None:
             _set_values(connection, await self._probe_postgres(connection.id, wanted.postgres_url))
         if wanted.url is not None and wanted.key is not None:
             _set_values(connection, await self._probe_project(connection.id, wanted.url, _reveal(wanted.key)))
         check_role(connection)
-        await self._plans.take_room(session, person_id, partial(queries.count_owned, session, person_id))
-        member = ConnectionMember(connection_id=connection.id, user_id=person_id, role=Role.OWNER)
+        await self._plans.take_room(session, person.id, partial(queries.count_owned, session, person.id))
+        member = ConnectionMember(connection_id=connection.id, user_id=person.id, role=Role.OWNER)
         await queries.insert_connection(session, connection, member)
+        await self._record(session, EventKind.CONNECTION_CREATED, connection, person, client_info)
         return connection
 
     async def change(
@@ -106,9 +112,12 @@ class Connections:
             raise NotFound
         return changed
 
-    async def delete(self, session: WriteSession, connection_id: UUID) -> None:
-        await self._targets.announce_change(session, connection_id)
-        await queries.delete_connection(session, connection_id)
+    async def delete(
+        self, session: WriteSession, connection: Connection, person: Person, client_info: ClientInfo
+    ) -> None:
+        await self._targets.announce_change(session, connection.id)
+        if await queries.delete_connection(session, connection.id):
+            await self._record(session, EventKind.CONNECTION_DELETED, connection, person, client_info)
 
     def describe_address(self, connection: Connection) -> str | None:
         """Returns user, host, port and database of the saved connection string, never its password."""
@@ -140,6 +149,12 @@ class Connections:
         api = self._targets.unseal_api(connection)
         assert api is not None
         return await probe_rest(api.address, api.key, allow_private=self._allow_private)
+
+    async def _record(
+        self, session: WriteSession, kind: EventKind, connection: Connection, person: Person, client_info: ClientInfo
+    ) -> None:
+        details = {"name": connection.name, "connection": str(connection.id)}
+        await self._audit.record(session, AccountEvent(person.audit_id, kind, client_info, details))
 
     async def _check_room(self, person_id: UUID) -> None:
         async with self._database.read_only() as reading:

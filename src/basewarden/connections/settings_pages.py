@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts import CONFIRM_FIELD, FormConfirmationDep, ReauthRequired
+from basewarden.accounts import CONFIRM_FIELD, ClientInfoDep, FormConfirmationDep, ReauthRequired
 from basewarden.connections.callers import Membership, Owner
 from basewarden.connections.form_errors import as_field_error, find_hint
 from basewarden.connections.forms import DeleteConnectionForm, GeneralForm, PostgresForm, ProjectForm, RoleForm
@@ -83,6 +83,7 @@ async def post_delete(
     view: SettingsViewDep,
     connections: ConnectionsDep,
     confirmation: FormConfirmationDep,
+    client_info: ClientInfoDep,
 ) -> Response:
     form = await parse_form(request, DeleteConnectionForm)
     word = find_confirm_word(member)
@@ -93,7 +94,7 @@ async def post_delete(
     except AppError as error:
         context = {**await view.describe_delete(), "has_gone_stale": isinstance(error, ReauthRequired)}
         return show_again(request, pages, "connections/delete.html", form, error, **context)
-    await connections.delete(session, member.connection.id)
+    await connections.delete(session, member.connection, member.person, client_info)
     return confirmation.finish(redirect("/connections?done=deleted"))
 
 

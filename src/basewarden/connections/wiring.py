@@ -6,7 +6,15 @@ from functools import partial
 from basewarden.accounts import Attempts
 from basewarden.audit import Audit
 from basewarden.billing import Plans, Usage
-from basewarden.connections import agent_pages, agent_token_pages, health_pages, new_pages, routes, settings_pages
+from basewarden.connections import (
+    agent_edit_pages,
+    agent_pages,
+    agent_token_pages,
+    health_pages,
+    new_pages,
+    routes,
+    settings_pages,
+)
 from basewarden.connections.agent_form_keys import AgentFormKeys
 from basewarden.connections.agent_states import AgentStates
 from basewarden.connections.callers import find_sidebar_connection, list_sidebar_connections
@@ -48,6 +56,7 @@ ROUTERS = (
     two_factor_routes.router,
     two_factor_pages.router,
     agent_token_pages.router,
+    agent_edit_pages.router,
 )
 KEEP_INVITATIONS = timedelta(days=30)
 """After they expired, so that an old link is reported as expired or used and not as unknown."""
@@ -67,6 +76,7 @@ def wire(registry: Registry) -> None:
             attempts=registry.get(Attempts),
             settings=settings,
             plans=registry.get(Plans),
+            audit=registry.get(Audit),
         )
     )
     _add_members(registry, targets)

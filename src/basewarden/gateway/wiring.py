@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any
 
 from basewarden.accounts import SignInSessions
-from basewarden.connections import Agents, Connections, ConnectionTargets, ProjectTables
+from basewarden.audit import Audit
+from basewarden.connections import AgentChecks, AgentEdits, Agents, Connections, ConnectionTargets, ProjectTables
 from basewarden.db import Database, Listener
 from basewarden.gateway.api.backend import ApiBackend
 from basewarden.gateway.asgi import DataAPI
@@ -27,9 +28,9 @@ def wire(registry: Registry) -> None:
     settings, database, listener = registry.get(Settings), registry.get(Database), registry.get(Listener)
     targets, recorder = registry.get(ConnectionTargets), registry.get(Recorder)
     projects = registry.add(Projects(targets, listener, settings.origin, PoolSharing.of(settings)))
-    agents = registry.add(
-        Agents(database, listener, registry.get(Connections), projects.find_unknown, projects.find_unknown_columns)
-    )
+    checks = AgentChecks(registry.get(Connections), projects.find_unknown, projects.find_unknown_columns)
+    agents = registry.add(Agents(database, listener, checks, registry.get(Audit)))
+    registry.add(AgentEdits(database, listener, checks, registry.get(Audit)))
     names, columns = partial(list_table_names, projects), partial(list_column_names, projects)
     registry.add(ProjectTables(names, columns, partial(find_example, projects)))
     registry.add(Callers(agents, registry.get(SignInSessions), targets, settings))

@@ -36,7 +36,7 @@ def list_commands(
     agents: Sequence[Agent] = (),
     extra: Sequence[PaletteItem] = (),
 ) -> PaletteGroup:
-    """Lists what the role may do: an editor undoes, stops and creates alerts, an owner creates and revokes agents."""
+    """Lists what the role may do: an editor undoes, stops and creates alerts, an owner manages agents."""
     items: list[PaletteItem] = []
     if connection_id is not None and role is not None:
         home = f"/c/{connection_id}"
@@ -45,6 +45,12 @@ def list_commands(
             items.append(PaletteItem("New alert", f"{home}/alerts/new", "bell", None, "add create notify webhook"))
         if role.includes(Role.OWNER):
             items.append(PaletteItem("New agent", f"{home}/agents/new", "key", None, "add create token robot"))
+            items += [
+                PaletteItem(
+                    f"Edit {one.name}…", f"{home}/agents/{one.id}/edit", "edit", "agent", "change rename limits"
+                )
+                for one in agents
+            ]
             items += [
                 PaletteItem(
                     f"Revoke {one.name}…", f"{home}/agents/{one.id}/revoke", "block", "agent", "stop end delete"
