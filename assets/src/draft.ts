@@ -16,8 +16,9 @@ interface Draft {
 }
 
 const drafts = new Map<Element, Draft>();
-/** The one whose editor takes its place right now. */
+/** The one whose editor takes its place right now, and what has the focus then: the editor takes it. */
 let arriving: Draft | undefined;
+let focused: Element | null = null;
 
 /** A key that writes a character. */
 export function isPrinting(event: KeyboardEvent): boolean {
@@ -57,7 +58,7 @@ export function startDraft(cell: HTMLTableCellElement, column: string, typed: st
   field.focus();
   if (!typed) field.select();
   field.addEventListener("blur", () => {
-    if (draft === arriving || !drafts.has(cell) || !document.hasFocus()) return;
+    if (arriving || !drafts.has(cell) || !document.hasFocus()) return;
     if (field.value === draft.first) stopDraft(cell);
     else draft.isDone = true;
   });
@@ -86,6 +87,7 @@ export function hasUnsavedDraft(): boolean {
 /** The editor of this cell is about to replace it. */
 export function handOver(cell: Element): void {
   arriving = drafts.get(cell);
+  focused = document.activeElement;
   drafts.delete(cell);
 }
 
@@ -112,7 +114,9 @@ export function finishDraft(form: HTMLFormElement): void {
   if (done?.field && isText) copyText(done.field, done.first, field);
   else if (done?.typed) write(field, done.typed);
   else if (isText && !form.matches(".is-wide")) field.select();
-  if (done?.isDone) saveAndGo(form, done.goal);
+  if (!done?.isDone) return;
+  if (focused instanceof HTMLElement && focused.isConnected && focused.closest(".cell-form")) focused.focus(); // another's
+  saveAndGo(form, done.goal);
 }
 
 document.addEventListener(

@@ -51,18 +51,6 @@ from basewarden.web import (
 from basewarden.workspace import wiring as workspace
 
 _HERE = Path(__file__).parent
-_WITH_TEMPLATES = (
-    "accounts",
-    "alerts",
-    "audit",
-    "billing",
-    "connections",
-    "contact",
-    "journal",
-    "operations",
-    "undo",
-    "workspace",
-)
 _ROUTES = list_routes(
     *accounts.ROUTERS,
     *billing.ROUTERS,
@@ -114,7 +102,7 @@ def build_registry(
     registry.add(Reporter(settings.sentry_dsn, __version__))
     registry.add(Database(settings.database_url))
     registry.add(Listener(settings.database_url))
-    templates = {name: _HERE / name / "templates" for name in _WITH_TEMPLATES}
+    templates = {folder.parent.name: folder for folder in _HERE.glob("*/templates")}
     registry.add(Pages(templates, asset_url, is_https=settings.is_https))
     vault.wire(registry)
     jobs.wire(registry)

@@ -113,6 +113,26 @@ async def test_a_click_outside_an_editor_saves_and_only_one_is_open(grid: Page, 
     assert await store.ask("select count(*) from lamps where name = 'Lantern <b>'") == 1
 
 
+async def test_an_editor_that_comes_late_leaves_the_next_one_open(grid: Page, store: Store) -> None:
+    release = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await release.wait()
+        await route.continue_()
+
+    await grid.route("**/public.lamps/2/cell?*", hold)
+    field = await open_editor(grid, 1, 0, "name")
+    await field.fill("Moved on")
+    price = await open_editor(grid, 2, 4, "price")
+    release.set()
+    await expect(find_cell(grid, 1, 0)).to_have_text("Moved on")
+    await expect(price).to_be_focused()
+    await price.fill("8")
+    await price.press("Enter")
+    await expect(find_cell(grid, 2, 4)).to_have_text("8")
+    assert await store.ask("select name || price::text from lamps where id in (2, 3) order by id limit 1") == "Moved on40"
+
+
 async def test_a_link_waits_for_the_save(grid: Page, store: Store) -> None:
     field = await open_editor(grid, 1, 0, "name")
     await field.fill("Kept")
