@@ -130,7 +130,9 @@ async def test_an_editor_that_comes_late_leaves_the_next_one_open(grid: Page, st
     await price.fill("8")
     await price.press("Enter")
     await expect(find_cell(grid, 2, 4)).to_have_text("8")
-    assert await store.ask("select name || price::text from lamps where id in (2, 3) order by id limit 1") == "Moved on40"
+    assert (
+        await store.ask("select name || price::text from lamps where id in (2, 3) order by id limit 1") == "Moved on40"
+    )
 
 
 async def test_a_link_waits_for_the_save(grid: Page, store: Store) -> None:
