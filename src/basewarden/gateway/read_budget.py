@@ -25,6 +25,7 @@ from pgrest import (
 
 _JSON, _CSV = "json", "text/csv"
 _LIMIT = "limit"
+_MOST_DIGITS = 10
 
 
 def bound_read(plan: ReadPlan, left: int) -> ReadPlan:
@@ -41,7 +42,8 @@ def bound_call(call: RestCall, left: int) -> RestCall:
     """The same for a request that is passed on, as far as its own rows go; its answer is to come uncompressed."""
     pairs = split_query(call.query)
     asked = next((value for name, value in pairs if name == _LIMIT), None)
-    is_less = asked is not None and asked.isascii() and asked.isdigit() and int(asked[:10]) <= left
+    is_number = asked is not None and asked.isascii() and asked.isdigit() and len(asked) <= _MOST_DIGITS
+    is_less = asked is not None and is_number and int(asked) <= left
     if not is_less:
         pairs = [*(pair for pair in pairs if pair[0] != _LIMIT), (_LIMIT, str(left + 1))]
     headers = [pair for pair in call.headers if pair[0] != b"accept-encoding"]
