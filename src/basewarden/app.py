@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +175,7 @@ def build_api(registry: Registry, added: Sequence[APIRouter] = ()) -> FastAPI:
     if registry.get(Settings).metrics_token:  # takes 0.25 s, which is needed only for metrics
         registry.get(RequestCounts).learn_routes(app.routes)
     add_error_handlers(app, accounts.SIGN_IN_PATHS, show_visitor)
-    app.openapi = cache(partial(describe_api, app, describe_data()))  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = cache(lambda: describe_api(app, describe_data()))  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
 

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from basewarden.core.secret import Secret
-from tests.fixtures.app import Serve, ServedProduct, pick_port
+from tests.fixtures.app import CERTIFICATES, Serve, ServedProduct, pick_port
 from tests.fixtures.serving import serving
 
 CLIENT_ID = "Iv1.5f1d3c7a9b2e4d60"
@@ -202,7 +202,7 @@ class StartedFlow:
 
 async def visit(url: str) -> StartedFlow:
     """At GitHub, where the browser sends none of our cookies."""
-    async with httpx.AsyncClient(trust_env=False) as outside:
+    async with httpx.AsyncClient(trust_env=False, verify=CERTIFICATES) as outside:
         answer = await outside.get(url)
     assert answer.status_code == 302, answer.text
     return StartedFlow(answer.headers["location"])
