@@ -14,6 +14,7 @@ from basewarden import __version__
 from basewarden.accounts import AccountLimits, Clock, PasswordCost, read_clock, show_visitor
 from basewarden.accounts import wiring as accounts
 from basewarden.alerts import wiring as alerts
+from basewarden.approvals import wiring as approvals
 from basewarden.audit import wiring as audit
 from basewarden.billing import wiring as billing
 from basewarden.connections import wiring as connections
@@ -31,6 +32,7 @@ from basewarden.mail import wiring as mail
 from basewarden.operations import Liveness, RequestCounts
 from basewarden.operations import wiring as operations
 from basewarden.policy import wiring as policy
+from basewarden.proposals import wiring as proposals
 from basewarden.settings import Settings, load_settings
 from basewarden.undo import wiring as undo
 from basewarden.vault import wiring as vault
@@ -57,6 +59,7 @@ _ROUTES = list_routes(
     *connections.ROUTERS,
     *journal.ROUTERS,
     *undo.ROUTERS,
+    *approvals.ROUTERS,
     *alerts.ROUTERS,
     *contact.ROUTERS,
     *operations.ROUTERS,
@@ -114,8 +117,10 @@ def build_registry(
     connections.wire(registry)
     policy.wire(registry)
     journal.wire(registry)
+    proposals.wire(registry)
     gateway.wire(registry)
     undo.wire(registry)
+    approvals.wire(registry)
     alerts.wire(registry)
     workspace.wire(registry)
     _wire_personal_data(registry)
@@ -127,11 +132,18 @@ def _wire_personal_data(registry: Registry) -> None:
     """Which data of a person each feature exports, and what it does when the person's account is deleted."""
     accounts.wire_personal_data(
         registry,
-        parts=(*billing.EXPORT_PARTS, *connections.EXPORT_PARTS, *journal.EXPORT_PARTS, *alerts.EXPORT_PARTS),
+        parts=(
+            *billing.EXPORT_PARTS,
+            *connections.EXPORT_PARTS,
+            *journal.EXPORT_PARTS,
+            *proposals.EXPORT_PARTS,
+            *alerts.EXPORT_PARTS,
+        ),
         erasure_handlers=(
             *billing.list_erasure_handlers(registry),
             *connections.list_erasure_handlers(registry),
             *journal.list_erasure_handlers(registry),
+            *proposals.list_erasure_handlers(registry),
             *alerts.list_erasure_handlers(registry),
         ),
     )
@@ -141,6 +153,7 @@ def _list_pruners(registry: Registry) -> tuple[Pruner, ...]:
     """In this order: what refers to something is pruned before it."""
     return (
         *journal.list_pruners(registry),
+        *proposals.list_pruners(registry),
         *policy.list_pruners(registry),
         *accounts.list_pruners(registry, ties=(connections.has_ties, billing.has_ties)),
         *billing.PRUNERS,
@@ -191,7 +204,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         listener = registry.get(Listener)
         await listener.start()
         stack.push_async_callback(listener.stop)
-        for feature in (operations, gateway, journal, billing, alerts, jobs):
+        for feature in (operations, gateway, journal, approvals, billing, alerts, jobs):
             await feature.start(registry, stack)
         stack.push_async_callback(end_task, asyncio.create_task(resolve_routes(app)))
         yield

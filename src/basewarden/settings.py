@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     dodo_mode: Literal["test", "live"] = Field("test", alias="DODO_MODE")
     dodo_base_url: str | None = Field(None, alias="DODO_BASE_URL")
     keep_journal_days: int = Field(90, alias="BASEWARDEN_KEEP_JOURNAL_DAYS", ge=1)
+    proposal_hours: int = Field(24, alias="BASEWARDEN_PROPOSAL_HOURS", ge=1, le=24 * 30)
     keep_signins_days: int = Field(90, alias="BASEWARDEN_KEEP_SIGNINS_DAYS", ge=1)
     keep_signups_days: int = Field(14, alias="BASEWARDEN_KEEP_SIGNUPS_DAYS", ge=1)
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field((), alias="BASEWARDEN_TRUSTED_PROXIES")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from basewarden.gateway import SnapshotStale
-from basewarden.gateway.api.updates import LONGEST_QUERY
+from basewarden.gateway.api.tables import LONGEST_QUERY
 from basewarden.gateway.errors import NotCaptured, RollbackUnsupported
 from basewarden.journal import SessionFrozen
 from basewarden.policy import RowLimit

@@ -23,7 +23,7 @@ from tests.rules.test_callers import make_product
 UNKNOWN = "01890000-0000-7000-8000-000000000000"
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 PEOPLE = ("owner", "editor", "viewer", "other account")
-AGENTS = ("agent read", "agent write", "agent of another connection")
+AGENTS = ("agent read", "agent propose", "agent write", "agent of another connection")
 CALLERS = (*PEOPLE, "signed out", "second factor pending", *AGENTS)
 FOR_NO_CALLER_HERE = {CallerKind.SCHEDULER, CallerKind.SCRAPER, CallerKind.PROVIDER}
 SELF_CHECKED = {
@@ -111,6 +111,7 @@ async def matrix(
         "signed out": {},
         "second factor pending": read_cookies(await half.sign_in(timed)),
         "agent read": await make_agent(team.owner, team.connection_id, "read"),
+        "agent propose": await make_agent(team.owner, team.connection_id, "propose"),
         "agent write": await make_agent(team.owner, team.connection_id, "write"),
         "agent of another connection": await make_agent(team.stranger, elsewhere.json()["id"], "write"),
     }
@@ -186,8 +187,11 @@ async def test_every_route_answers_each_caller_as_it_declares(matrix: Matrix) ->
 
 
 DATA_API = {
-    "GET": dict.fromkeys(("owner", "editor", "viewer", "agent read", "agent write"), 200),
-    "POST": {**dict.fromkeys(("owner", "editor", "agent write"), 201), "viewer": 403, "agent read": 403},
+    "GET": dict.fromkeys(("owner", "editor", "viewer", "agent read", "agent propose", "agent write"), 200),
+    "POST": {
+        **dict.fromkeys(("owner", "editor", "agent write"), 201),
+        **dict.fromkeys(("viewer", "agent read", "agent propose"), 403),
+    },
 }
 REFUSED = {
     "other account": 404,

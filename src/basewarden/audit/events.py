@@ -83,6 +83,8 @@ class EventKind(StrEnum):
     OWNERSHIP_RECEIVED = "ownership_received"
     TWOFACTOR_DEMANDED = "twofactor_demanded"
     TWOFACTOR_NOT_DEMANDED = "twofactor_not_demanded"
+    OTHER_APPROVER_DEMANDED = "other_approver_demanded"
+    OTHER_APPROVER_NOT_DEMANDED = "other_approver_not_demanded"
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,8 @@ _SENTENCES = {
     EventKind.OWNERSHIP_RECEIVED: "Became the owner of a connection",
     EventKind.TWOFACTOR_DEMANDED: "Required two-factor authentication for a connection",
     EventKind.TWOFACTOR_NOT_DEMANDED: "Stopped requiring two-factor authentication for a connection",
+    EventKind.OTHER_APPROVER_DEMANDED: "Required another person's approval of agents' writes",
+    EventKind.OTHER_APPROVER_NOT_DEMANDED: "Stopped requiring another person's approval of agents' writes",
 }
 _MEANS = {
     "password": "a password",

@@ -14,7 +14,7 @@ from basewarden.connections.agent_widening import is_wider
 from basewarden.connections.agents import AGENT_TOPIC, AgentCaller, make_caller, store_reach
 from basewarden.connections.callers import Membership
 from basewarden.connections.models import RPC, Access, Agent
-from basewarden.connections.schemas import TOO_MUCH_ACCESS, AgentChange, AgentCreate
+from basewarden.connections.schemas import AgentChange, AgentCreate, check_table_access
 from basewarden.db import Database, Listener, WriteSession
 from basewarden.errors import Invalid, NotFound
 
@@ -130,8 +130,8 @@ def _merge_reach(agent: Agent, wanted: AgentChange) -> dict[str, Any]:
         return {}
     access = wanted.access if "access" in wanted.model_fields_set else Access(agent.access)
     tables = wanted.tables if "tables" in sent else agent.table_access
-    if "tables" in sent and access is Access.READ and Access.WRITE in (tables or {}).values():
-        raise Invalid.field("tables", f"{TOO_MUCH_ACCESS[0].upper()}{TOO_MUCH_ACCESS[1:]}.")
+    if "tables" in sent:
+        _check_tables(access, tables)
     names_functions = any(name.startswith(RPC) for name in tables or ())
     kept = None if names_functions else agent.function_names
     columns = (wanted.columns if "columns" in sent else agent.columns) or None
@@ -139,6 +139,14 @@ def _merge_reach(agent: Agent, wanted: AgentChange) -> dict[str, Any]:
     whole = AgentCreate.model_construct(access=access, tables=tables, functions=functions, columns=columns)
     reach: dict[str, Any] = {**store_reach(whole), "columns": columns}
     return reach if "tables" in sent else {name: reach[name] for name in ("functions", "columns")}
+
+
+def _check_tables(own: Access, tables: Mapping[str, Access | None] | None) -> None:
+    try:
+        check_table_access(own, tables)
+    except ValueError as error:
+        message = str(error)
+        raise Invalid.field("tables", f"{message[0].upper()}{message[1:]}.") from None
 
 
 def _differs(name: str, known: Any, value: Any) -> bool:

@@ -303,7 +303,7 @@ def _list_figures(agent: Agent, history: AgentHistory, sessions: int) -> list[tu
     """Lists label, number and tone of each figure of the last 24 hours."""
     blocked = sum(history.blocked_by_hour)
     figures = [("Blocked", blocked, "danger" if blocked else "info")]
-    if agent.access == Access.WRITE:
+    if agent.access != Access.READ:
         figures.insert(0, ("Rows written", sum(history.rows_by_hour), "info"))
         figures.append(("Sessions", sessions, "info"))
     return figures

@@ -15,7 +15,7 @@ _LIMITS = (
     "requests_per_minute",
     "expires_at",
 )
-_RANKS = {None: 0, Access.READ: 1, Access.WRITE: 2}
+_RANKS = {None: 0, Access.READ: 1, Access.PROPOSE: 2, Access.WRITE: 3}
 
 
 def is_wider(before: AgentCaller, after: AgentCaller) -> bool:

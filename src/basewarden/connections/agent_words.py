@@ -8,7 +8,7 @@ from basewarden.connections.schemas import AgentCreate
 from basewarden.web import count_things
 
 _MAX_NAMED = 3
-_VERBS = {Access.READ: "Reads", Access.WRITE: "Reads and writes"}
+_VERBS = {Access.READ: "Reads", Access.PROPOSE: "Reads and proposes changes to", Access.WRITE: "Reads and writes"}
 Policy = Agent | AgentCreate
 
 
@@ -85,7 +85,7 @@ def _describe_reach(own: str, access: Mapping[str, Access] | None) -> str:
     if access is None:
         return f"{_VERBS[Access(own)]} every table"
     parts = []
-    for kind in (Access.WRITE, Access.READ):
+    for kind in (Access.WRITE, Access.PROPOSE, Access.READ):
         names = [shorten_table(name) for name, one in access.items() if one is kind]
         if names:
             parts.append(f"{_VERBS[kind]} {_name(names, 'table')}")
@@ -103,6 +103,8 @@ def _describe_writes(policy: Policy) -> list[PolicyFact]:
         PolicyFact("list", f"A session may hold {writes}. Then an editor must release it."),
         PolicyFact("filter", "An update or delete without a filter is refused."),
     ]
+    if policy.access == Access.PROPOSE:
+        guards.insert(0, PolicyFact("person", "A write changes nothing until an editor approves it."))
     access = policy.table_access
     if access is not None:
         also = " or that it may only read" if Access.READ in access.values() else ""

@@ -79,6 +79,12 @@ class Agents:
             return None
         return caller
 
+    async def find_caller(self, connection_id: UUID, agent_id: UUID) -> AgentCaller | None:
+        """Finds an agent as a caller without its token; None for a revoked or expired one."""
+        async with self._database.read_only() as session:
+            agent = await queries.find_agent(session, connection_id, agent_id)
+        return None if agent is None or is_expired(agent.expires_at) else make_caller(agent)
+
     async def create(
         self,
         session: WriteSession,

@@ -18,6 +18,7 @@ _CONNECTION = (
     "url",
     "db_role",
     "requires_two_factor",
+    "approval_by_another",
     "facts",
     "rest_facts",
     "probed_at",

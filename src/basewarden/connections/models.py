@@ -45,8 +45,15 @@ class Role(StrEnum):
 
 
 class Access(StrEnum):
+    """Each includes the previous ones: what `propose` would write waits for a person's approval."""
+
     READ = "read"
+    PROPOSE = "propose"
     WRITE = "write"
+
+    def includes(self, other: "Access") -> bool:
+        order = list(Access)
+        return order.index(self) >= order.index(other)
 
 
 class ColumnRule(StrEnum):
@@ -83,6 +90,7 @@ class Connection(Base):
     sealed_key: Mapped[bytes | None] = sealed_column(nullable=True)
     db_role: Mapped[str | None] = mapped_column(Text)
     requires_two_factor: Mapped[bool] = mapped_column(server_default=text("false"))  # of members, not of agents
+    approval_by_another: Mapped[bool] = mapped_column(server_default=text("false"))  # than who created the agent
     facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     rest_facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     probed_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -205,7 +213,7 @@ class Agent(Base):
 
     @property
     def writes_tables(self) -> bool:
-        return self.access == Access.WRITE and self.tables != []
+        return self.access != Access.READ and self.tables != []
 
     @property
     def function_names(self) -> list[str] | None:

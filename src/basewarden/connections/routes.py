@@ -238,6 +238,7 @@ def show_connection(connection: Connection, role: Role) -> ConnectionOut:
         role=connection.role,
         db_role=connection.db_role,
         requires_two_factor=connection.requires_two_factor,
+        approval_by_another=connection.approval_by_another,
         member=role,
         server_version=connection.server if connection.facts is None else connection.facts["server_version"],
         agents_frozen_at=connection.agents_frozen_at,

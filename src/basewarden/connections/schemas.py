@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -27,7 +28,8 @@ _MAX_CLAIMS_BYTES = 4096
 MAX_TABLES = 500
 MAX_HIDDEN_COLUMNS = 1000
 _MAX_INT = 2**31 - 1
-TOO_MUCH_ACCESS = "gives write access to a table, and the agent's own access is read"
+TOO_MUCH_ACCESS = "gives write access to a table, and the agent's own access is {}"
+OTHER_ACCESS = "must give a table the agent's own access, or read"
 AgentStatus = Literal["active", "paused", "frozen", "revoked", "expired"]
 
 
@@ -62,6 +64,15 @@ def read_table_access(value: object) -> dict[str, Access | None]:
     if any(name.startswith(RPC) for name in names):
         raise ValueError("names a function, whose place is in functions")
     return dict(zip(names, _ACCESSES.validate_python(list(value.values())), strict=True))
+
+
+def check_table_access(own: Access, tables: Mapping[str, Access | None] | None) -> None:
+    """Raises ValueError where a table has neither the agent's own access nor read."""
+    others = {one for one in (tables or {}).values() if one not in (None, Access.READ, own)}
+    if Access.WRITE in others:
+        raise ValueError(TOO_MUCH_ACCESS.format(own.value))
+    if others:
+        raise ValueError(OTHER_ACCESS)
 
 
 def read_column_rules(value: object) -> dict[str, dict[str, ColumnRule]]:
@@ -213,8 +224,8 @@ class AgentCreate(AgentSettings):
     @field_validator("tables")
     @classmethod
     def _check_access(cls, tables: dict[str, Access | None] | None, info: ValidationInfo) -> Any:
-        if info.data.get("access") is Access.READ and Access.WRITE in (tables or {}).values():
-            raise ValueError(TOO_MUCH_ACCESS)
+        if "access" in info.data:
+            check_table_access(info.data["access"], tables)
         return tables
 
     @property
@@ -258,6 +269,7 @@ class ConnectionOut(ResponseBody):
     role: str
     db_role: str | None
     requires_two_factor: bool
+    approval_by_another: bool
     member: Role
     server_version: str
     agents_frozen_at: datetime | None

@@ -28,9 +28,10 @@ from basewarden.connections.invitations.emails import InvitationEmails
 from basewarden.connections.invitations.queries import delete_old_invitations
 from basewarden.connections.invitations.service import Invitations
 from basewarden.connections.kept_secrets import KeptSecrets
+from basewarden.connections.members import approval_routes, two_factor_pages, two_factor_routes
 from basewarden.connections.members import pages as member_pages
 from basewarden.connections.members import routes as member_routes
-from basewarden.connections.members import two_factor_pages, two_factor_routes
+from basewarden.connections.members.approvals import ApprovalRule
 from basewarden.connections.members.service import Members
 from basewarden.connections.members.two_factor import TwoFactorRule
 from basewarden.connections.queries import count_owned, is_member_anywhere
@@ -54,6 +55,7 @@ ROUTERS = (
     member_routes.router,
     member_pages.router,
     two_factor_routes.router,
+    approval_routes.router,
     two_factor_pages.router,
     agent_token_pages.router,
     agent_edit_pages.router,
@@ -102,6 +104,7 @@ def _add_members(registry: Registry, targets: ConnectionTargets) -> None:
         )
     )
     registry.add(TwoFactorRule(members=members, targets=targets))
+    registry.add(ApprovalRule(members=members, targets=targets))
     registry.add(Acceptance(targets=targets, plans=plans, emails=emails, audit=audit))
 
 

@@ -5,10 +5,17 @@ What undo needs of one backend is in the faces of `gateway/direct/` and `gateway
 
 from basewarden.gateway.asgi import DataAPI
 from basewarden.gateway.backends import Backends
-from basewarden.gateway.caller import Caller, make_member_caller
+from basewarden.gateway.caller import Caller, Callers, make_member_caller
 from basewarden.gateway.description import DATA_ERRORS, describe_data
-from basewarden.gateway.errors import OutcomeUnknown, SchemaNotExposed, UpstreamUnavailable
+from basewarden.gateway.errors import (
+    OutcomeUnknown,
+    PartlyWritten,
+    SchemaNotExposed,
+    UpstreamUnavailable,
+    WriteConflict,
+)
 from basewarden.gateway.projects import AnyProject, Projects
+from basewarden.gateway.proposing import make_pins, read_stored_request
 from basewarden.gateway.recording.schema_retry import SnapshotStale
 from basewarden.gateway.rest import RestCall, RestResult
 from basewarden.gateway.row_labels import NameSource, choose_label, choose_name
@@ -20,17 +27,22 @@ __all__ = [
     "AnyProject",
     "Backends",
     "Caller",
+    "Callers",
     "DataAPI",
     "NameSource",
     "OutcomeUnknown",
+    "PartlyWritten",
     "Projects",
     "RestCall",
     "RestResult",
     "SchemaNotExposed",
     "SnapshotStale",
     "UpstreamUnavailable",
+    "WriteConflict",
     "choose_label",
     "choose_name",
     "describe_data",
     "make_member_caller",
+    "make_pins",
+    "read_stored_request",
 ]

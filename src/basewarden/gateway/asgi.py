@@ -17,6 +17,7 @@ from basewarden.gateway.concealment import conceal
 from basewarden.gateway.introspect import describe_schema
 from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.projects import AnyProject, Projects
+from basewarden.gateway.proposal_poll import answer_poll
 from basewarden.gateway.refusals import POLICY_CODES, describe_refusal
 from basewarden.gateway.response_headers import (
     WITHOUT_BODY,
@@ -29,6 +30,7 @@ from basewarden.gateway.rest import RestCall, RestResult
 from basewarden.gateway.running import RunningRequests
 from basewarden.gateway.sharing import PIECE_BYTES, send_in_pieces
 from basewarden.journal import RefusalLog
+from basewarden.proposals import Proposals
 from basewarden.web import (
     JSON_TYPE,
     WITHOUT_LIMIT,
@@ -55,7 +57,7 @@ from pgrest import (
 PREFIX = "/api/v/"
 SESSION_HEADER = "x-basewarden-session"
 _LABEL_HEADER = SESSION_HEADER.encode()
-_ADDRESS = re.compile(r"/api/v/(?P<id>[^/]+)/(?P<room>rest/v1|introspect)(?P<rest>/.*)?\Z", re.DOTALL)
+_ADDRESS = re.compile(r"/api/v/(?P<id>[^/]+)/(?P<room>rest/v1|introspect|proposals)(?P<rest>/.*)?\Z", re.DOTALL)
 _ROOMS = "A connection's data is under /api/v/<id>/rest/v1/<table>, its schema under /api/v/<id>/introspect."
 _LABEL = re.compile(r"[\x20-\x7e]{1,100}\Z")
 _LONGEST_LENGTH = 10
@@ -77,6 +79,7 @@ class DataAPI:
         backends: Backends,
         refusals: RefusalLog,
         running: RunningRequests,
+        proposals: Proposals,
     ) -> None:
         self._then = then
         self._callers = callers
@@ -85,6 +88,7 @@ class DataAPI:
         self._backends = backends
         self._refusals = refusals
         self._running = running
+        self._proposals = proposals
         self._bodies = HeldBodies()
         self._disconnects = DisconnectWatch()
 
@@ -123,6 +127,8 @@ class DataAPI:
         project = self._projects.find(caller.connection)
         if address["room"] == "introspect":
             await self._introspect(scope, send, project, caller, address["rest"])
+        elif address["room"] == "proposals":
+            await self._find_proposal(scope, send, caller, address["rest"])
         else:
             shares = find_loop_shares(scope)
             admission = WITHOUT_LIMIT if shares is None else shares.enter(caller.key)
@@ -138,6 +144,13 @@ class DataAPI:
             raise NotFound
         audience = find_audience(scope["headers"], has_token=caller.is_agent)
         await self._send_answer(send, await _explain(_describe(project, caller)), audience)
+
+    async def _find_proposal(self, scope: Any, send: Any, caller: Caller, rest: str | None) -> None:
+        """What became of an agent's proposal, for that agent alone."""
+        if rest is None or scope["method"] != "GET":
+            raise NotFound
+        answer = await answer_poll(self._proposals, caller, rest[1:])
+        await self._send_answer(send, answer, find_audience(scope["headers"], has_token=True))
 
     async def _rest(self, scope: Any, receive: Any, send: Any, project: AnyProject, caller: Caller, path: str) -> None:
         method, headers = scope["method"], _read_headers(scope)
@@ -157,7 +170,7 @@ class DataAPI:
         """Records what policy refused, as it was sent: the body says nothing that is kept."""
         if error.code not in POLICY_CODES:
             return
-        path = "/" if address["room"] == "introspect" else address["rest"] or "/"
+        path = address["rest"] or "/" if address["room"] == "rest/v1" else "/"
         headers = _read_headers(scope)
         call = RestCall(scope["method"], path, scope["query_string"], headers, b"", label=_find_label(headers))
         refusal = describe_refusal(caller, call, self._projects.find(caller.connection).config, error)

@@ -19,6 +19,7 @@ from basewarden.connections import (
 )
 from basewarden.core.ids import parse_id
 from basewarden.errors import NotFound, Unauthenticated
+from basewarden.gateway.recording.reviewing import WriteReview
 from basewarden.journal import Kind, SessionCaller
 from basewarden.policy import Policy, read_name
 from basewarden.settings import Settings
@@ -51,6 +52,17 @@ class Caller:
     """Of its own, below the deployment's limit."""
     query_seconds: float | None = None
     stop: StopCode | None = None
+    review: WriteReview | None = None
+    """Of a write that a person has approved."""
+
+    @cached_property
+    def is_reviewed(self) -> bool:
+        """Whether its writes wait for an approval, or have one."""
+        return self.policy.must_propose or self.review is not None
+
+    @property
+    def must_propose(self) -> bool:
+        return self.policy.must_propose and self.review is None
 
     @property
     def can_write(self) -> bool:
@@ -127,6 +139,11 @@ class Callers:
             person.id, person.name or person.email, role, target, query_seconds=self._member_seconds
         )
 
+    async def find_agent(self, connection_id: UUID, agent_id: UUID) -> Caller | None:
+        """Finds the caller of an agent without its token; None for one that is revoked or expired. Raises NotFound."""
+        agent = await self._agents.find_caller(connection_id, agent_id)
+        return None if agent is None else self._make_agent(agent, await self._targets.get_target(connection_id))
+
     def _make_agent(self, agent: AgentCaller, target: ConnectionTarget) -> Caller:
         """The same as last time, as long as what it is made of is."""
         known = self._known.get(agent.id)
@@ -168,12 +185,13 @@ def make_agent_caller(agent: AgentCaller, target: ConnectionTarget, *, query_sec
 def make_agent_policy(agent: AgentCaller) -> Policy:
     access = agent.tables
     return Policy(
-        can_write=agent.access is Access.WRITE,
+        can_write=agent.access is not Access.READ,
         tables=None if access is None else frozenset(map(read_name, access)),
         read_only_tables=frozenset(read_name(name) for name, one in (access or {}).items() if one is Access.READ),
         functions=None if agent.functions is None else frozenset(map(read_name, agent.functions)),
         needs_filter=True,
         columns={read_name(name): _read_rules(rules) for name, rules in (agent.columns or {}).items()},
+        must_propose=agent.access is Access.PROPOSE,
     )
 
 

@@ -3,15 +3,24 @@
 The tables themselves are in PostgREST's contract; the root of their address describes them.
 """
 
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, Literal
+from uuid import UUID
 
 from pydantic import Field
 from pydantic.json_schema import models_json_schema
 
-from basewarden.errors import AppError, TooMany
+from basewarden.errors import AppError, NotFound, TooMany
 from basewarden.gateway import errors
 from basewarden.journal import JournalUnavailable, SessionFrozen
 from basewarden.policy import BudgetExceeded, ColumnDenied, FilterRequired, ReadOnly, RowLimit, TableDenied
+from basewarden.proposals import (
+    ApprovalRequired,
+    NothingProposed,
+    ProposalStatus,
+    ProposalTooLarge,
+    TooManyProposals,
+)
 from basewarden.web import CallerKind, ErrorBody, ResponseBody, declare
 
 DATA_ERRORS: Final[tuple[type[AppError], ...]] = (
@@ -38,6 +47,10 @@ DATA_ERRORS: Final[tuple[type[AppError], ...]] = (
     errors.SchemaNotExposed,
     errors.RoleUnsupported,
     errors.ColumnRulesUnsupported,
+    ApprovalRequired,
+    NothingProposed,
+    ProposalTooLarge,
+    TooManyProposals,
     SessionFrozen,
     JournalUnavailable,
     TooMany,
@@ -85,11 +98,37 @@ class DescribedSchema(ResponseBody):
     tables: list[DescribedTable]
 
 
+class PolledResult(ResponseBody):
+    """As the write would have been answered; a body of more than 64 KB is null."""
+
+    status: int = Field(examples=[200])
+    body: Any
+
+
+class PolledProposal(ResponseBody):
+    """What became of an agent's own proposal. Members without a value are left out."""
+
+    id: UUID
+    status: ProposalStatus
+    created_at: datetime
+    expires_at: datetime
+    session_id: UUID | None = Field(None, description="The session that the executed write belongs to.")
+    result: PolledResult | None = None
+    reason: str | None = Field(None, description="What the person wrote, or why it is stale or failed.")
+
+
 def describe_data() -> dict[str, Any]:
     """Paths and schemas for the OpenAPI document."""
-    _, schemas = models_json_schema([(DescribedSchema, "serialization")], by_alias=True, ref_template=_REFERENCE)
+    models: list[tuple[type[ResponseBody], Literal["serialization"]]] = [
+        (DescribedSchema, "serialization"),
+        (PolledProposal, "serialization"),
+    ]
+    _, schemas = models_json_schema(models, by_alias=True, ref_template=_REFERENCE)
     return {
-        "paths": {"/api/v/{connection_id}/introspect": {"get": _describe_introspect()}},
+        "paths": {
+            "/api/v/{connection_id}/introspect": {"get": _describe_introspect()},
+            "/api/v/{connection_id}/proposals/{proposal_id}": {"get": _describe_poll()},
+        },
         "components": {"schemas": schemas["$defs"]},
     }
 
@@ -114,4 +153,20 @@ def _describe_introspect() -> dict[str, Any]:
             },
         },
         "x-callers": [CallerKind.AGENT.value, CallerKind.MEMBER.value],
+    }
+
+
+def _describe_poll() -> dict[str, Any]:
+    answer = {"$ref": _REFERENCE.format(model=PolledProposal.__name__)}
+    names = ("connection_id", "proposal_id")
+    return {
+        "tags": ["data"],
+        "summary": "Returns what became of a proposal, for the agent that proposed it.",
+        "operationId": "poll_proposal",
+        "parameters": [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names],
+        "responses": {
+            "200": {"description": "Successful Response", "content": {"application/json": {"schema": answer}}},
+            **{str(status): declared for status, declared in declare(NotFound, TooMany).items()},
+        },
+        "x-callers": [CallerKind.AGENT.value],
     }

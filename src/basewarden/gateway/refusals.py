@@ -19,6 +19,7 @@ POLICY_CODES: Final = frozenset(
         "row_limit",
         "session_frozen",
         "budget_exceeded",
+        "too_many_proposals",
         "agent_paused",
         "agent_frozen",
         "connection_frozen",

@@ -16,10 +16,12 @@ from basewarden.gateway.direct.backend import DirectBackend
 from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.project_tables import find_example, list_column_names, list_table_names
 from basewarden.gateway.projects import Projects
+from basewarden.gateway.proposing import Proposer
 from basewarden.gateway.running import RunningRequests
 from basewarden.gateway.sharing import PoolSharing
 from basewarden.journal import Reconciler, Recorder, RefusalLog
 from basewarden.policy import ReadCounter
+from basewarden.proposals import Proposals
 from basewarden.settings import Settings
 from basewarden.web import Registry
 
@@ -36,9 +38,8 @@ def wire(registry: Registry) -> None:
     registry.add(Callers(agents, registry.get(SignInSessions), targets, settings))
     registry.add(RateLimits(settings))
     registry.add(RunningRequests(listener, agents.list_stops))
-    registry.add(
-        Backends(DirectBackend(recorder, registry.get(ReadCounter)), ApiBackend(recorder, registry.get(ReadCounter)))
-    )
+    reads, proposer = registry.get(ReadCounter), Proposer(registry.get(Proposals), settings.origin)
+    registry.add(Backends(DirectBackend(recorder, reads), ApiBackend(recorder, reads), proposer))
     registry.add(Reconciler(database, projects.query_transaction_status))
 
 
@@ -52,6 +53,7 @@ def make_data_api(registry: Registry, then: Any) -> DataAPI:
         registry.get(Backends),
         registry.get(RefusalLog),
         registry.get(RunningRequests),
+        registry.get(Proposals),
     )
 
 

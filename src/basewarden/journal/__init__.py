@@ -11,7 +11,14 @@ from basewarden.journal.activity import (
     list_latest_refusals,
 )
 from basewarden.journal.errors import JournalUnavailable, SessionFrozen, make_frozen_error
-from basewarden.journal.interventions import describe_intervention, list_interventions, name_intervener
+from basewarden.journal.intervention_routes import Reason
+from basewarden.journal.interventions import (
+    WriteDecision,
+    describe_intervention,
+    list_interventions,
+    name_intervener,
+    record_decision,
+)
 from basewarden.journal.models import (
     JournalIntervention,
     JournalMutation,
@@ -22,6 +29,7 @@ from basewarden.journal.models import (
 from basewarden.journal.partitions import ensure_partitions, partition_bounds
 from basewarden.journal.pruning import list_journal_pruners
 from basewarden.journal.queries import (
+    DELETED_PERSON,
     INTENT_LIFE,
     count_request_rows,
     count_session_rows,
@@ -37,6 +45,7 @@ from basewarden.journal.recorder import SESSION_TOPIC, Recorder
 from basewarden.journal.refusals import Refusal, RefusalLog
 from basewarden.journal.routes import ReconcilerDep
 from basewarden.journal.row_names import NO_NAMES, NamedRow, RecordedRow, RowNames, RowNamesDep
+from basewarden.journal.schemas import AgentNamed, UncapturedOut
 from basewarden.journal.sessions import (
     ACTIVE_WITHIN,
     SessionSummary,
@@ -52,6 +61,7 @@ from basewarden.journal.sessions import (
     summarise_sessions,
 )
 from basewarden.journal.shown_rows import split_changed_columns
+from basewarden.journal.statements import describe_change
 from basewarden.journal.timeline import REFUSAL_WORDS, describe_refused, describe_writes
 from basewarden.journal.values import (
     Capture,
@@ -61,18 +71,23 @@ from basewarden.journal.values import (
     Recorded,
     RowChange,
     SessionCaller,
+    State,
     UncapturedChanges,
     Verb,
     WriteEntry,
+    count_changes,
     encode_key,
+    list_tables,
 )
 
 __all__ = [
     "ACTIVE_WITHIN",
+    "DELETED_PERSON",
     "INTENT_LIFE",
     "NO_NAMES",
     "REFUSAL_WORDS",
     "SESSION_TOPIC",
+    "AgentNamed",
     "Capture",
     "Image",
     "IntentOutcome",
@@ -86,6 +101,7 @@ __all__ = [
     "LatestActivity",
     "NamedRow",
     "Progress",
+    "Reason",
     "Reconciler",
     "ReconcilerDep",
     "Recorded",
@@ -100,16 +116,21 @@ __all__ = [
     "SessionCaller",
     "SessionFrozen",
     "SessionSummary",
+    "State",
     "UncapturedChanges",
+    "UncapturedOut",
     "UndoOrigin",
     "UndoneRows",
     "Verb",
     "VerbCount",
+    "WriteDecision",
     "WriteEntry",
     "count_activity",
+    "count_changes",
     "count_request_rows",
     "count_rows_written",
     "count_session_rows",
+    "describe_change",
     "describe_changes",
     "describe_intervention",
     "describe_refused",
@@ -130,10 +151,12 @@ __all__ = [
     "list_row_history",
     "list_session_rows",
     "list_sessions",
+    "list_tables",
     "list_write_mutations",
     "make_frozen_error",
     "name_intervener",
     "partition_bounds",
+    "record_decision",
     "sort_counts",
     "split_changed_columns",
     "summarise_sessions",

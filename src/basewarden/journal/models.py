@@ -190,7 +190,7 @@ class JournalRefusal(Base):
 
 
 class JournalIntervention(Base):
-    """A session, an agent or all agents of a connection were stopped or released: by whom, when and why.
+    """A session, an agent or all agents of a connection were stopped or released, or a write decided: by whom and why.
 
     With a session it concerns that, else with an agent that, else all agents. Without a person it was a limit.
     """
@@ -207,7 +207,7 @@ class JournalIntervention(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"))
     at: Mapped[datetime] = mapped_column(server_default=func.now())
-    action: Mapped[str] = mapped_column(Text)  # pause, resume, freeze, release
+    action: Mapped[str] = mapped_column(Text)  # pause, resume, freeze, release, approve, decline
     agent_id: Mapped[UUID | None]
     agent_name: Mapped[str | None] = mapped_column(Text)
     session_id: Mapped[UUID | None]  # without a foreign key: each is pruned by its own age

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
 import psycopg
@@ -47,7 +47,7 @@ _log = structlog.get_logger()
 class PendingEntry:
     entry: WriteEntry
     answer: "asyncio.Future[Recorded]"
-    write_id: UUID = field(default_factory=make_id)
+    write_id: UUID
 
     def fail(self, error: AppError) -> None:
         if not self.answer.done():
@@ -102,7 +102,7 @@ class Recorder:
 
         A cancelled caller may leave a pending write behind; the reconciler then finds its transaction aborted.
         """
-        pending = PendingEntry(entry, asyncio.get_running_loop().create_future())
+        pending = PendingEntry(entry, asyncio.get_running_loop().create_future(), entry.write_id or make_id())
         self._queue.append(pending)
         self._work_added.set()
         return await pending.answer

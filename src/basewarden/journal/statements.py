@@ -376,7 +376,7 @@ def _outcome_rows(outcome: IntentOutcome, more: int) -> Iterable[dict[str, objec
             "session_id": recorded.session_id,
             "connection_id": outcome.connection_id,
             "position": place + 1,
-            **_describe_change(change),
+            **describe_change(change),
         }
 
 
@@ -387,11 +387,11 @@ def _mutation_rows(write: StoredWrite) -> Iterable[dict[str, object]]:
             "session_id": write.session_id,
             "connection_id": write.entry.caller.connection_id,
             "position": write.first_position + offset + 1,
-            **_describe_change(change),
+            **describe_change(change),
         }
 
 
-def _describe_change(change: RowChange) -> dict[str, object]:
+def describe_change(change: RowChange) -> dict[str, object]:
     return {
         "schema_name": change.schema,
         "table_name": change.table,

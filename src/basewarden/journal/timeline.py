@@ -40,6 +40,7 @@ REFUSAL_WORDS = {
     "table_denied": "the table is not on the token's list",
     "column_denied": "the token may not use that column in this way",
     "budget_exceeded": "its rows of this hour are used up",
+    "too_many_proposals": "too many of its writes wait for an approval",
     "filter_required": "an update or delete needs a filter",
     "row_limit": "the write would change too many rows",
     "session_frozen": "the session is frozen",
@@ -49,6 +50,9 @@ REFUSAL_WORDS = {
     "capture_unsupported": "this kind of write cannot be recorded",
     "capture_blind": "the connection's role cannot see every row",
 }
+
+
+_INTERVENED = {"freeze": "froze this session", "release": "released this session", "approve": "approved a write"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ class ShownRefusal:
 
 @dataclass(frozen=True, slots=True)
 class ShownIntervention:
-    """The session was frozen or released: by whom, in words, and why."""
+    """The session was frozen or released, or a write of it approved: by whom, in words, and why."""
 
     at: datetime
     who: str
@@ -273,8 +277,7 @@ def _show_refusal(refusal: JournalRefusal) -> ShownRefusal:
 
 
 def _show_intervention(one: JournalIntervention) -> ShownIntervention:
-    what = f"{'froze' if one.action == 'freeze' else 'released'} this session"
-    return ShownIntervention(one.at, name_intervener(one), what, one.reason, one.user_id)
+    return ShownIntervention(one.at, name_intervener(one), _INTERVENED[one.action], one.reason, one.user_id)
 
 
 def describe_refused(refusal: JournalRefusal) -> str:

@@ -35,8 +35,9 @@ class WriteGuards(NamedTuple):
 class Policy:
     """None is no limit of that kind.
 
-    `read_only_tables` are those of `tables` that a caller who may write can only read. With a list of tables, no list
-    of functions means no function; nor with `columns`, whose `guards` are known only on a snapshot.
+    With `must_propose` what it may write waits for a person's approval. `read_only_tables` are those of `tables` that a
+    caller who may write can only read. With a list of tables, no list of functions means no function; nor with
+    `columns`, whose `guards` are known only on a snapshot.
     """
 
     can_write: bool
@@ -46,6 +47,7 @@ class Policy:
     needs_filter: bool = False
     columns: Mapping[Name, ColumnRules] = field(default_factory=dict)
     guards: WriteGuards | None = None
+    must_propose: bool = False
 
     @cached_property
     def names(self) -> VisibleNames | None:

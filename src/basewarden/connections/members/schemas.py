@@ -41,6 +41,14 @@ class MemberOut(ResponseBody):
     two_factor: bool
 
 
+class ApprovalsChange(RequestBody):
+    by_another: bool
+
+
+class ApprovalsOut(ResponseBody):
+    by_another: bool = Field(description="Whether the person who created an agent may not approve its writes.")
+
+
 class MembersOut(ResponseBody):
     members: list[MemberOut]
 

@@ -26,11 +26,13 @@ from basewarden.gateway.caller import Caller
 from basewarden.gateway.concealment import conceal
 from basewarden.gateway.errors import UpstreamInvalid
 from basewarden.gateway.read_budget import bound_call, count_rows
+from basewarden.gateway.recording.reviewing import HeldForApproval, ReviewedRecorder, WriteRecorder
 from basewarden.gateway.recording.schema_retry import SnapshotStale, run_on_current_schema
 from basewarden.gateway.rest import RestCall, RestResult
 from basewarden.journal import Recorder
 from basewarden.policy import ReadCounter
 from pgrest import (
+    Payload,
     PgrestError,
     Request,
     Response,
@@ -43,6 +45,7 @@ from pgrest import (
 
 _READS: Final = ("GET", "HEAD")
 _ANSWERED_WITHOUT_A_WRITE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_NO_ROWS: Final = Payload(b"[]")
 _FIRST_REFUSAL, _BAD_REQUEST = 300, 400
 _RANGE_NOT_SATISFIABLE = 416
 _NO_SUCH_SCHEMA = "PGRST106"
@@ -118,9 +121,10 @@ class ApiBackend:
         self, project: ApiProject, caller: Caller, call: RestCall, request: Request, checked: Schema | None
     ) -> RestResult:
         """Runs once more where an outdated snapshot may have caused the refusal: nothing was changed then."""
+        recorder = self._recorder if not caller.is_reviewed else self._review(caller, request)
 
         async def write(schema: Schema | None) -> RestResult:
-            return await handle_write(project.upstream, schema, request, caller, call, self._recorder)
+            return await handle_write(project.upstream, schema, request, caller, call, recorder)
 
         async def renew(schema: Schema | None, error: Exception) -> Schema | None:
             newer = await _find_newer(project, schema, error)
@@ -129,6 +133,10 @@ class ApiBackend:
 
         schema = checked if checked is not None else await project.find_schema()
         return await run_on_current_schema(schema, write, renew, tries=2)
+
+    def _review(self, caller: Caller, request: Request) -> WriteRecorder:
+        payload = request.payload if request.payload is not None else _NO_ROWS
+        return ReviewedRecorder(self._recorder, caller.review or HeldForApproval(payload.keys, payload.body))
 
     async def _fetch(self, project: ApiProject, prepared: PreparedCall) -> UpstreamStream:
         with span("run"):

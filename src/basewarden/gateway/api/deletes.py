@@ -14,9 +14,10 @@ from basewarden.gateway.api.cascades import (
 )
 from basewarden.gateway.api.journaled_request import JournaledRequest
 from basewarden.gateway.api.row_images import ADDRESS, ReturnedRow, Selection, VersionedRow
-from basewarden.gateway.api.tables import QUERY_ROOM, QueryPair
+from basewarden.gateway.api.tables import LONGEST_QUERY, QUERY_ROOM, QueryPair
 from basewarden.gateway.api.upstream import UpstreamRequest
-from basewarden.gateway.api.write import ApiWrite, ApiWriteResult
+from basewarden.gateway.api.write import ApiWrite, ApiWriteResult, too_many_rows
+from basewarden.gateway.errors import PartlyWritten, WriteConflict
 from basewarden.gateway.recording.row_changes import drop_unchanged, make_row_change
 from basewarden.journal import Image, UncapturedChanges
 from pgrest import join_query, match_rows
@@ -32,13 +33,22 @@ async def write_delete(write: ApiWrite) -> ApiWriteResult:
     journaled = await write.record_intent("delete", "delete", before, len(before) + len(cascades.rows))
     answer, written = await write.send(journaled, request, selection)
     await _store_outcome(write, journaled, before, written, cascades)
+    if write.is_exact and len(written) < len(before):
+        raise PartlyWritten if written else WriteConflict
     return ApiWriteResult(written, answer, journaled.recorded.session_id, journaled.recorded.write_id)
 
 
 def _make_request(write: ApiWrite, before: Sequence[VersionedRow]) -> tuple[UpstreamRequest, Selection]:
-    """Restricted to the rows that were read. More than can be named are left to the filter, and counted."""
+    """Restricted to the rows that were read. More than can be named are left to the filter, and counted.
+
+    An exact one is restricted to their versions, too.
+    """
     table, selection = write.table, write.select()
     query: list[QueryPair] = [*write.query, ("select", selection.text)]
+    if write.is_exact:
+        query += match_rows(("xmin",), list(dict.fromkeys((row.version,) for row in before)))
+        if len(join_query(query)) > LONGEST_QUERY:
+            raise too_many_rows()
     named = [*query, *match_rows(table.key or ADDRESS, [row.identity for row in before])]
     request = write.api.make_request(
         "DELETE",

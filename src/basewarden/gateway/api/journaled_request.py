@@ -13,8 +13,9 @@ import msgspec
 
 from basewarden.gateway.api.upstream import Upstream, UpstreamRequest, UpstreamResponse
 from basewarden.gateway.errors import OutcomeUnknown, UpstreamUnavailable
+from basewarden.gateway.recording.reviewing import WriteRecorder
 from basewarden.gateway.running import Interrupted, hold_stops, interruptible
-from basewarden.journal import INTENT_LIFE, IntentOutcome, Recorded, Recorder, RowChange, UncapturedChanges, WriteEntry
+from basewarden.journal import INTENT_LIFE, IntentOutcome, Recorded, RowChange, UncapturedChanges, WriteEntry
 
 WRITE_SECONDS = INTENT_LIFE.total_seconds() * 0.8
 """An intent without an outcome counts as unknown after its life: a request must have been given up by then."""
@@ -51,12 +52,12 @@ class UpstreamRefused(Exception):
 class JournaledRequest:
     """A request whose intent is stored. After `send`, `store_outcome` or `mark_unknown` must follow."""
 
-    recorder: Recorder
+    recorder: WriteRecorder
     entry: WriteEntry
     recorded: Recorded
 
     @classmethod
-    async def record_intent(cls, recorder: Recorder, entry: WriteEntry) -> "JournaledRequest":
+    async def record_intent(cls, recorder: WriteRecorder, entry: WriteEntry) -> "JournaledRequest":
         """Raises what the recorder raises; then nothing may be sent."""
         hold_stops()
         return cls(recorder, entry, await recorder.record(entry))

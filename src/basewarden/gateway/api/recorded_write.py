@@ -21,8 +21,9 @@ from basewarden.gateway.caller import Caller
 from basewarden.gateway.errors import RollbackUnsupported
 from basewarden.gateway.recording.attribution import make_session_caller, summarize_request
 from basewarden.gateway.recording.capturable import check_table, no_such_table, own_time_zone, tables_not_listed
+from basewarden.gateway.recording.reviewing import WriteRecorder
 from basewarden.gateway.rest import RestCall, RestResult
-from basewarden.journal import Recorder, WriteEntry
+from basewarden.journal import WriteEntry
 from pgrest import (
     PgrestError,
     Request,
@@ -43,7 +44,7 @@ _RELATIONSHIP_UNKNOWN = ("PGRST200", "PGRST201")
 
 
 async def handle_write(
-    upstream: Upstream, schema: Schema | None, request: Request, caller: Caller, call: RestCall, recorder: Recorder
+    upstream: Upstream, schema: Schema | None, request: Request, caller: Caller, call: RestCall, recorder: WriteRecorder
 ) -> RestResult:
     """`request` is `call`, parsed, and within the caller's limits already.
 
@@ -71,7 +72,7 @@ def check_rollback(request: Request, call: RestCall) -> None:
 
 
 def make_api_write(
-    upstream: Upstream, schema: Schema | None, request: Request, caller: Caller, call: RestCall, recorder: Recorder
+    upstream: Upstream, schema: Schema | None, request: Request, caller: Caller, call: RestCall, recorder: WriteRecorder
 ) -> ApiWrite:
     if schema is None:
         raise tables_not_listed()
@@ -97,6 +98,7 @@ def make_api_write(
         recorder=recorder,
         max_rows=caller.max_rows,
         policy=caller.policy,
+        is_exact=caller.review is not None,
     )
 
 
@@ -156,7 +158,9 @@ async def _write(write: ApiWrite) -> ApiWriteResult:
     return await run(write.uncapped())  # PostgREST 12.0 and 12.1 are strict, and know no max-affected
 
 
-async def _call(upstream: Upstream, request: Request, caller: Caller, call: RestCall, recorder: Recorder) -> RestResult:
+async def _call(
+    upstream: Upstream, request: Request, caller: Caller, call: RestCall, recorder: WriteRecorder
+) -> RestResult:
     entry = WriteEntry(
         caller=make_session_caller(caller, call, capture="representation"),
         xid=None,

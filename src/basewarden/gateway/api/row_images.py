@@ -101,14 +101,14 @@ class Selection:
         if self.table.key:
             identity = image.key(self.table.key)
         else:
-            identity = tuple(_read_text(row[self.prefix + name]) or "" for name in ADDRESS)
-        return VersionedRow(image, identity, _read_text(row[f"{self.prefix}xmin"]) or "")
+            identity = tuple(read_text(row[self.prefix + name]) or "" for name in ADDRESS)
+        return VersionedRow(image, identity, read_text(row[f"{self.prefix}xmin"]) or "")
 
     def _make_returned(self, row: JsonRow) -> ReturnedRow:
         xmin, xmax = (row.get(self.prefix + name) for name in ("xmin", "xmax"))
         shown = {name: value for name, value in row.items() if name not in self.own}
-        is_update = None if xmax is None else _read_text(xmax) != "0"
-        return ReturnedRow(shown, self._make_image(row), is_update, _read_text(xmin if xmax is None else xmax))
+        is_update = None if xmax is None else read_text(xmax) != "0"
+        return ReturnedRow(shown, self._make_image(row), is_update, read_text(xmin if xmax is None else xmax))
 
     def _make_image(self, row: JsonRow) -> Image:
         """A name that is missing was null: some answers leave nulls out."""
@@ -116,7 +116,7 @@ class Selection:
         shown: dict[str, msgspec.Raw] = {}
         for name, column in self.table.columns.items():
             token = row.get(self.shown[name], msgspec.Raw(_NULL))
-            text = _read_text(row.get(self.exact[name]) if name in self.exact else token)
+            text = read_text(row.get(self.exact[name]) if name in self.exact else token)
             exact[name] = text
             is_json = text is not None and column.type in _JSON_TYPES
             shown[name] = msgspec.Raw((text or "").encode()) if is_json else token
@@ -219,7 +219,7 @@ def _choose_prefix(table: Table, asked: str) -> str:
     return prefix
 
 
-def _read_text(token: msgspec.Raw | None) -> str | None:
+def read_text(token: msgspec.Raw | None) -> str | None:
     """PostgreSQL's own text, from JSON that holds it."""
     value = _NULL if token is None else bytes(token)
     if value == _NULL:

@@ -24,6 +24,7 @@ from basewarden.policy import RowLimit
 from pgrest import Schema, Table, join_query, match_rows
 
 QueryPair = tuple[str, str]
+LONGEST_QUERY = 30_000
 QUERY_ROOM = 7000
 """Bytes of a query string that pass everywhere: gateways before hosted projects take about 8,000 for the whole line."""
 

@@ -17,7 +17,7 @@ from basewarden.gateway.api.cascades import (
 )
 from basewarden.gateway.api.journaled_request import JournaledRequest, UpstreamRefused
 from basewarden.gateway.api.row_images import ADDRESS, ReturnedRow, Selection, VersionedRow
-from basewarden.gateway.api.tables import QUERY_ROOM, QueryPair
+from basewarden.gateway.api.tables import LONGEST_QUERY, QUERY_ROOM, QueryPair
 from basewarden.gateway.api.upstream import UpstreamRequest
 from basewarden.gateway.api.write import ApiWrite, ApiWriteResult, too_many_rows
 from basewarden.gateway.errors import OutcomeUnknown, PartlyWritten, WriteConflict
@@ -28,7 +28,6 @@ from basewarden.gateway.recording.schema_retry import SnapshotStale
 from pgrest import Table, join_query, match_rows
 
 MOST_TRIES = 4
-LONGEST_QUERY = 30_000
 _NOT_SINGULAR = "PGRST116"
 
 Matching = RowMatching[VersionedRow, ReturnedRow]

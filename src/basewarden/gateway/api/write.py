@@ -19,8 +19,9 @@ from basewarden.gateway.api.tables import ApiRows, ApiTables, QueryPair
 from basewarden.gateway.api.upstream import UpstreamRequest, UpstreamResponse
 from basewarden.gateway.errors import OutcomeUnknown
 from basewarden.gateway.recording.capturable import no_row_versions
+from basewarden.gateway.recording.reviewing import WriteRecorder
 from basewarden.gateway.recording.row_changes import make_intent_changes
-from basewarden.journal import Recorder, SessionCaller, Verb, WriteEntry
+from basewarden.journal import SessionCaller, Verb, WriteEntry
 from basewarden.policy import Policy, RowLimit, row_limit
 from pgrest import Request, Table, max_affected_exceeded
 
@@ -59,10 +60,12 @@ class ApiWrite:
     filters: tuple[QueryPair, ...]
     caller: SessionCaller
     summary: str
-    recorder: Recorder
+    recorder: WriteRecorder
     max_rows: int | None
     policy: Policy
     """What the caller may do."""
+    is_exact: bool = False
+    """Whether a person has approved just these rows, so that none may be changed that is not as it was read."""
     is_capped: bool = True
     """Whether the server itself is asked to change no more rows than were read (PostgREST 12.2 and later)."""
 

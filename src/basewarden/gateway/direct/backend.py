@@ -19,6 +19,7 @@ from basewarden.gateway.policy import check_plan, find_visible_schema
 from basewarden.gateway.projects import Project
 from basewarden.gateway.read_budget import bound_read, count_rows
 from basewarden.gateway.recording.attribution import make_session_caller, summarize_request
+from basewarden.gateway.recording.reviewing import HeldForApproval, ReviewedRecorder, WriteRecorder
 from basewarden.gateway.recording.schema_retry import SnapshotStale, run_on_current_schema
 from basewarden.gateway.recording.sqlstates import CONNECTION_LOST, DEADLOCK_DETECTED
 from basewarden.gateway.rest import RestCall, RestResult
@@ -146,12 +147,19 @@ class DirectBackend:
                 return RestResult(response)
             hold_stops()
             with span("journal"):
-                recorded = await self._recorder.record(_make_entry(caller, plan, outcome, call))
+                recorder = self._recorder if not caller.is_reviewed else self._review(caller, prepared)
+                recorded = await recorder.record(_make_entry(caller, plan, outcome, call))
             with span("commit"):
-                await commit_recorded(connection, self._recorder, recorded.write_id, resets=context.runs_code)
+                await commit_recorded(connection, recorder, recorded.write_id, resets=context.runs_code)
         if outcome.is_repeatable:
             prepared.keep()
         return RestResult(response, recorded.session_id, recorded.write_id)
+
+    def _review(self, caller: Caller, prepared: Prepared) -> WriteRecorder:
+        """Of a repeated request, the values are another's and the names its own."""
+        payload = prepared.request.payload
+        named = frozenset[str]() if payload is None else payload.keys
+        return ReviewedRecorder(self._recorder, caller.review or HeldForApproval(named))
 
 
 async def _concealing(project: Project, caller: Caller, call: RestCall, work: Callable[[Schema], Awaitable[T]]) -> T:
@@ -319,7 +327,9 @@ def _make_entry(caller: Caller, plan: DatabasePlan, outcome: WriteOutcome, call:
     )
 
 
-async def commit_recorded(connection: DbConnection, recorder: Recorder, write_id: UUID, *, resets: bool = True) -> None:
+async def commit_recorded(
+    connection: DbConnection, recorder: WriteRecorder, write_id: UUID, *, resets: bool = True
+) -> None:
     """COMMIT of a write that is journaled as pending. One whose outcome is unknown stays so for the reconciler.
 
     `resets`: code of the project's may have run, and have left something in the database session.

@@ -1,5 +1,6 @@
-"""Stops and releases of sessions, agents and all agents of a connection: who did it, when and why."""
+"""Stops and releases of sessions and agents, and decisions about writes: who did it, when and why."""
 
+from basewarden.journal.interventions.decisions import WriteDecision, record_decision
 from basewarden.journal.interventions.queries import (
     list_agent_interventions,
     list_interventions,
@@ -18,10 +19,12 @@ __all__ = [
     "Intervener",
     "IntervenerDep",
     "Interventions",
+    "WriteDecision",
     "describe_intervention",
     "find_freeze",
     "list_agent_interventions",
     "list_interventions",
     "list_session_interventions",
     "name_intervener",
+    "record_decision",
 ]

@@ -10,7 +10,15 @@ from basewarden.audit import ClientInfo
 from basewarden.connections import Editor, Membership
 from basewarden.journal.models import JournalIntervention
 
-_VERBS: Final = {"pause": "paused", "resume": "resumed", "freeze": "froze", "release": "released"}
+_VERBS: Final = {
+    "pause": "paused",
+    "resume": "resumed",
+    "freeze": "froze",
+    "release": "released",
+    "approve": "approved",
+    "decline": "declined",
+}
+_DECISIONS: Final = ("approve", "decline")
 BY_LIMIT: Final = "Its limit of writes"
 
 
@@ -44,6 +52,8 @@ def describe_intervention(intervention: JournalIntervention) -> str:
 
 
 def _name_target(intervention: JournalIntervention) -> str:
+    if intervention.action in _DECISIONS:
+        return f"a write of {intervention.agent_name}"
     if intervention.session_id is not None:
         return f"a session of {intervention.agent_name}" if intervention.agent_name else "a session"
     return intervention.agent_name or "all agents"

@@ -62,6 +62,7 @@ GROUPS: Final[Mapping[str, tuple[str, str]]] = {
     "members": ("Members", "Who may open a connection, and invitations to it."),
     "data": ("A connection's schema", "Beside the tables themselves, which PostgREST's contract describes."),
     "alerts": ("Alerts", "Where messages about events go, and the messages that were sent."),
+    "proposals": ("Proposals", "Writes of agents that wait for a person's approval."),
     "sessions": ("Sessions and undo", "What was written through a connection, and how to undo it."),
     "billing": ("Billing", "On a deployment without billing there are no limits."),
     "operational": ("Operations", "For the operator of a deployment."),

@@ -1,0 +1,1 @@
+"""Approving what agents propose: routes of members, and running what was approved."""

@@ -1,0 +1,58 @@
+"""Proposals: writes of agents that wait for a person's approval. Knows nothing of how a write is run."""
+
+from basewarden.proposals.claims import Claims, Decider
+from basewarden.proposals.errors import (
+    ApprovalRequired,
+    NothingProposed,
+    OtherApproverRequired,
+    ProposalDecided,
+    ProposalExpired,
+    ProposalFailed,
+    ProposalStale,
+    ProposalTooLarge,
+    ProposalUnsettled,
+    TooManyProposals,
+)
+from basewarden.proposals.models import Proposal
+from basewarden.proposals.pins import WritePins, find_difference, list_made_columns
+from basewarden.proposals.service import (
+    Proposals,
+    find_proposal,
+    list_proposals,
+)
+from basewarden.proposals.values import (
+    Claim,
+    ProposalDetail,
+    ProposalResult,
+    ProposalStatus,
+    ProposedWrite,
+    StoredRequest,
+)
+
+__all__ = [
+    "ApprovalRequired",
+    "Claim",
+    "Claims",
+    "Decider",
+    "NothingProposed",
+    "OtherApproverRequired",
+    "Proposal",
+    "ProposalDecided",
+    "ProposalDetail",
+    "ProposalExpired",
+    "ProposalFailed",
+    "ProposalResult",
+    "ProposalStale",
+    "ProposalStatus",
+    "ProposalTooLarge",
+    "ProposalUnsettled",
+    "Proposals",
+    "ProposedWrite",
+    "StoredRequest",
+    "TooManyProposals",
+    "WritePins",
+    "find_difference",
+    "find_proposal",
+    "list_made_columns",
+    "list_proposals",
+]
