@@ -81,6 +81,31 @@ async def test_only_what_is_sent_changes_and_holds_at_the_next_request(
     assert (await write(owner, token, connection_id, json={"id": 2})).json()["code"] == "42501"
 
 
+async def test_propose_lies_between_read_and_write(
+    product: ServedProduct, records: Records, owner: httpx.AsyncClient, connection_id: str, project: ProjectDatabase
+) -> None:
+    """A table has the agent's own access or read; more access needs a fresh sign-in, less never does."""
+    await run_as_admin(project, *SQL)
+    for access, table in (("propose", "write"), ("write", "propose"), ("read", "propose")):
+        wanted = {"name": "x", "access": access, "tables": {"notes": table}}
+        refused = await owner.post(f"/api/connections/{connection_id}/agents", json=wanted)
+        assert (refused.status_code, refused.json()["details"][0]["field"]) == (422, "tables")
+    own, token = await make(owner, connection_id, access="propose", tables={"notes": "propose", "other": "read"})
+    assert (await read(owner, own))["tables"] == {"public.notes": "propose", "public.other": "read"}
+    assert read_refusal(await write(owner, token, connection_id, json={"id": 1})) == (403, "approval_required")
+    assert read_refusal(await owner.patch(api(own), json={"tables": {"notes": "write"}})) == (422, "validation_failed")
+    old = await sign_in_long_ago(product, records, OWNER)
+    for access in ("write", "read"):
+        expected = (403, "reauth_required") if access == "write" else (200, None)
+        answer = await old.patch(api(own), json={"access": access})
+        assert (answer.status_code, answer.json().get("code")) == expected
+    assert (await read(owner, own))["tables"] == ["public.notes", "public.other"]
+    assert read_refusal(await old.patch(api(own), json={"access": "propose"})) == (403, "reauth_required")
+    assert read_refusal(await write(owner, token, connection_id, json={"id": 1})) == (403, "read_only")
+    await owner.patch(api(own), json={"access": "write"})
+    assert (await write(owner, token, connection_id, json={"id": 1})).status_code == 201
+
+
 async def test_a_change_reaches_the_other_process(serve: Serve, owner: httpx.AsyncClient, connection_id: str) -> None:
     other = await serve()
     own, token = await make(owner, connection_id)

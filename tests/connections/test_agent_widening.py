@@ -16,7 +16,7 @@ from basewarden.policy import Refused, apply_column_rules, decide, decide_head
 from pgrest import ColumnFacts, InfoPlan, OpenApiPlan
 from tests.policy.worlds import FUNCTIONS, SCHEMA, TABLES, Asked, requests
 
-READ, WRITE = Access.READ, Access.WRITE
+READ, PROPOSE, WRITE = Access.READ, Access.PROPOSE, Access.WRITE
 SOON = datetime(2100, 1, 1, tzinfo=UTC)
 FACTS = ColumnFacts({}, (), (), ())
 CALLER = AgentCaller(
@@ -31,6 +31,9 @@ LISTED: dict[str, Any] = {"tables": {"public.a": WRITE, "public.b": READ}, "func
     ("less", "more"),
     [
         ({"access": READ}, {"access": WRITE}),
+        ({"access": READ}, {"access": PROPOSE}),
+        ({"access": PROPOSE}, {"access": WRITE}),
+        ({"tables": {"a": READ}}, {"tables": {"a": PROPOSE}}),
         ({"tables": {"a": READ}}, {"tables": {"a": WRITE}}),
         ({"tables": {"a": READ}}, {"tables": {"a": READ, "b": READ}}),
         ({"tables": {}}, {"tables": {"b": READ}}),

@@ -1,5 +1,7 @@
 """Proposals where a project's API is all there is: the rows before are pinned, those after are computed."""
 
+import asyncio
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -38,7 +40,8 @@ WRITES = [
     ("POST", "/orders", [{"id": 12, "status": "z"}, {"id": 40, "status": "w"}], "resolution=merge-duplicates",
      [("update", "paid", "z"), ("insert", None, "w")]),
     ("DELETE", "/orders?customer_id=eq.1", None, "", [("delete", "new", None), ("delete", "paid", None)]),
-    ("DELETE", "/customers?id=eq.1", None, "", [("delete", None, None)]),
+    ("DELETE", "/customers?id=eq.1", None, "",
+     [("delete", None, None), ("update", "new", None), ("update", "paid", None)]),
     ("POST", "/rpc/add_log", {"what": "hello"}, "", []),
 ]  # fmt: skip
 
@@ -71,6 +74,8 @@ CHANGES = [
     ("PATCH", "/orders?status=eq.new", {"total": 1}, "INSERT INTO orders (id, customer_id) VALUES (31, 3)"),
     ("DELETE", "/orders?id=eq.21", None, "UPDATE orders SET total = 8 WHERE id = 21"),
     ("DELETE", "/customers?id=eq.1", None, "INSERT INTO orders (id, customer_id) VALUES (31, 1)"),
+    ("DELETE", "/customers?id=eq.1", None, "UPDATE orders SET total = 0 WHERE id = 12"),
+    ("DELETE", "/customers?id=eq.1", None, "UPDATE orders SET id = 13 WHERE id = 12"),
     ("PUT", "/customers?id=eq.4", {"id": 4, "name": "Di", "vip": False}, "INSERT INTO customers VALUES (4, 'Dee')"),
 ]
 
@@ -98,3 +103,29 @@ async def test_what_the_project_refuses_fails(shop: ProposalShop) -> None:
     answer = await shop.approve(proposal)
     assert (answer.status_code, answer.json()["code"]) == (409, "proposal_failed")
     assert (await shop.poll(proposal))["status"] == "failed"
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+async def test_a_row_that_changes_while_it_is_approved_is_never_written_over(
+    api_shop: ProposalShop, method: str
+) -> None:
+    """Before the check, between it and the write, or after both."""
+    dice, run = random.Random(20261128), api_shop.bench.run
+
+    async def edit(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await run("UPDATE orders SET status = 'sent' WHERE id = 21")
+
+    for _ in range(12):
+        await run("TRUNCATE customers, orders;" + SHOP[SHOP.index("INSERT INTO customers") :])
+        proposal = await api_shop.propose(method, "/orders?status=eq.new", {"total": 1} if method == "PATCH" else None)
+        answer, _ = await asyncio.gather(api_shop.approve(proposal), edit(dice.random() * 0.08))
+        body = answer.json()
+        code = body.get("details", {}).get("code") or body["code"] if answer.status_code != 200 else "done"
+        left = await api_shop.bench.rows("SELECT total::int, status FROM orders WHERE id = 21")
+        if code == "done":
+            assert left == ([{"total": 1, "status": "sent"}] if method == "PATCH" else [])
+        else:
+            assert code in ("proposal_stale", "partly_written"), body
+            assert left == [{"total": 7, "status": "sent"}]
+            assert (await api_shop.poll(proposal))["status"] in ("stale", "failed")

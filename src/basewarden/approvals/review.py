@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from basewarden.core.ids import make_id
-from basewarden.gateway import make_pins
+from basewarden.gateway import read_write_pins
 from basewarden.journal import Recorded, State, WriteEntry
 from basewarden.proposals import Claim, Claims, ProposalFailed, ProposalStale, find_difference
 
@@ -26,7 +26,7 @@ class ApprovedWrite:
 
         A write that was not carried out and is tried in another form gets a new id, which the claim must have first.
         """
-        difference = find_difference(self._claim.pins, make_pins(entry, entry.changes))
+        difference = find_difference(self._claim.pins, read_write_pins(entry))
         if difference is not None:
             raise ProposalStale(difference)
         write_id = make_id() if self._has_begun else self.write_id

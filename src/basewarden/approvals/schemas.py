@@ -81,7 +81,10 @@ class ProposalsOut(ResponseBody):
 
 
 class ProposedChangeOut(ResponseBody):
-    """A row as it was when the write was proposed, which it must still be, and as it would be after it."""
+    """A row as it was when the write was proposed, which it must still be, and as it would be after it.
+
+    Over a project's API, `after` of a row that a foreign key may change is not known, and null.
+    """
 
     position: int
     schema_: str = Field(alias="schema")

@@ -15,7 +15,7 @@ from basewarden.gateway.errors import (
     WriteConflict,
 )
 from basewarden.gateway.projects import AnyProject, Projects
-from basewarden.gateway.proposing import make_pins, read_stored_request
+from basewarden.gateway.proposing import read_stored_request, read_write_pins
 from basewarden.gateway.recording.schema_retry import SnapshotStale
 from basewarden.gateway.rest import RestCall, RestResult
 from basewarden.gateway.row_labels import NameSource, choose_label, choose_name
@@ -43,6 +43,6 @@ __all__ = [
     "choose_name",
     "describe_data",
     "make_member_caller",
-    "make_pins",
     "read_stored_request",
+    "read_write_pins",
 ]

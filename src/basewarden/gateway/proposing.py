@@ -1,6 +1,6 @@
 """Makes a proposal of a write that was held back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from basewarden.gateway.api.foreseen_rows import foresee_changes
@@ -46,7 +46,7 @@ class Proposer:
 def make_proposed_write(caller: Caller, call: RestCall, held: WriteHeld, schema: Schema | None) -> ProposedWrite:
     """Without a transaction, the rows after are computed from the request; `schema` is the project's, where known."""
     entry, is_computed = held.entry, held.entry.xid is None
-    changes = _foresee(call, held, schema) if is_computed else entry.changes
+    changes = (*_foresee(call, held, schema), *entry.cascaded) if is_computed else entry.changes
     made = {} if is_computed or schema is None else list_made_columns(changes, schema.tables, held.named)
     return ProposedWrite(
         connection_id=caller.connection.id,
@@ -57,7 +57,7 @@ def make_proposed_write(caller: Caller, call: RestCall, held: WriteHeld, schema:
         schema=entry.schema,
         table=entry.table,
         summary=entry.summary,
-        pins=make_pins(entry, changes, made),
+        pins=_make_pins(entry, changes, made),
         tables=list(dict.fromkeys([*entry.tables, *list_tables(changes)])),
         change_counts=count_changes(changes),
     )
@@ -75,10 +75,13 @@ def read_stored_request(request: StoredRequest) -> RestCall:
     )
 
 
-def make_pins(
-    entry: WriteEntry, changes: Sequence[RowChange], made: dict[str, frozenset[str]] | None = None
-) -> WritePins:
-    return WritePins(tuple(changes), entry.uncaptured, entry.positions, entry.xid is None, made or {})
+def read_write_pins(entry: WriteEntry) -> WritePins:
+    """The rows of a write that is about to run."""
+    return _make_pins(entry, (*entry.changes, *entry.cascaded), {})
+
+
+def _make_pins(entry: WriteEntry, changes: Sequence[RowChange], made: Mapping[str, frozenset[str]]) -> WritePins:
+    return WritePins(tuple(changes), entry.uncaptured, entry.positions, entry.xid is None, made)
 
 
 def _store_request(call: RestCall) -> StoredRequest:

@@ -119,6 +119,7 @@ class WriteEntry:
     uncaptured: tuple[UncapturedChanges, ...] = ()
     session_id: UUID | None = None  # set by an undo, which has a session of its own
     reserve: int = 0
+    cascaded: tuple[RowChange, ...] = ()  # rows that foreign keys may change after a reviewed intent; not stored
     write_id: UUID | None = None  # given where it must be known before: of an approved write
 
     @property

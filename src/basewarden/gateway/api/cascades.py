@@ -59,6 +59,14 @@ class ReferringRows:
         """The rows that certainly change if the write succeeds: a foreign key that changes nothing refuses it."""
         return sum(referring.level == 1 for referring in self.rows.values())
 
+    def list_before(self) -> tuple[RowChange, ...]:
+        """The rows as they are. What a foreign key makes of each, if anything, is not known."""
+        return tuple(
+            RowChange(table.schema, table.name, "update", table.key, one.row.image, None, _name_cause(one, self.event))
+            for one in self.rows.values()
+            for table in (one.table,)
+        )
+
     def of_level(self, level: int) -> list[ReferringRow]:
         return [referring for referring in self.rows.values() if referring.level == level]
 
@@ -215,10 +223,14 @@ def _identity_after(referring: ReferringRow, after: Mapping[RowPlace, Image | No
     return replace_values(referring.row.identity, columns, carried)
 
 
+def _name_cause(referring: ReferringRow, event: Event) -> str:
+    return f"{referring.table.name}.{referring.key.name} on {event}"
+
+
 def _describe(referring: ReferringRow, now: VersionedRow | None, event: Event) -> RowChange | None:
     """None when the foreign key changed nothing. Changes of other clients in the same row are left out."""
     table, row = referring.table, referring.row
-    cause = f"{table.name}.{referring.key.name} on {event}"
+    cause = _name_cause(referring, event)
     if now is None:
         if event == "update":
             return None  # no foreign key deletes when its parent is updated: another client did

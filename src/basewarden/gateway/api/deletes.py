@@ -30,7 +30,7 @@ async def write_delete(write: ApiWrite) -> ApiWriteResult:
     cascades = await collect_referring_rows(write.api, "delete", table, before, policy=write.policy)
     write.check_row_limit(len(before) + cascades.count_first())
     request, selection = _make_request(write, before)
-    journaled = await write.record_intent("delete", "delete", before, len(before) + len(cascades.rows))
+    journaled = await write.record_intent("delete", "delete", before, len(before) + len(cascades.rows), cascades)
     answer, written = await write.send(journaled, request, selection)
     await _store_outcome(write, journaled, before, written, cascades)
     if write.is_exact and len(written) < len(before):

@@ -53,7 +53,7 @@ async def _write(
     selection = write.select(shows_updates=shows_updates)
     request = _make_request(write, selection.text)
     reserve = max(count, len(before)) + len(cascades.rows)
-    journaled = await write.record_intent("insert", "update", before, reserve)
+    journaled = await write.record_intent("insert", "update", before, reserve, cascades)
     answer, written = await write.send(journaled, request, selection)
     await _store_outcome(write, journaled, before, written, cascades)
     return ApiWriteResult(written, answer, journaled.recorded.session_id, journaled.recorded.write_id)

@@ -98,6 +98,7 @@ def make_api_write(
         recorder=recorder,
         max_rows=caller.max_rows,
         policy=caller.policy,
+        is_reviewed=caller.is_reviewed,
         is_exact=caller.review is not None,
     )
 

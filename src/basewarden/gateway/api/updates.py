@@ -60,6 +60,8 @@ async def _write_parts(write: ApiWrite, parts: list[ApiWriteResult]) -> ApiWrite
         part = await _try_part(write, before)
         if part.outcome is not None:
             parts.append(part.outcome)
+        if write.is_exact and part.missed:
+            raise WriteConflict
         raced = await _find_raced(write, part.missed)
         if raced:
             before = await write.find_targets(also=match_rows(_address(write.table), raced))
@@ -93,7 +95,7 @@ async def _write_part(write: ApiWrite, before: Sequence[VersionedRow]) -> Part:
     request, selection = _make_request(write, before)
     cascades = await collect_referring_rows(write.api, "update", table, before, write.named, policy=write.policy)
     write.check_row_limit(len(before) + cascades.count_first())
-    journaled = await write.record_intent("update", "update", before, len(before) + len(cascades.rows))
+    journaled = await write.record_intent("update", "update", before, len(before) + len(cascades.rows), cascades)
     answer, written = await write.send(journaled, request, selection)
     matching = match_returned_rows(table, before, written, write.named)
     await _store_outcome(write, journaled, matching, cascades)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 from uuid import UUID
 
+from basewarden.gateway.api.cascades import ReferringRows
 from basewarden.gateway.api.journaled_request import JournaledRequest, UpstreamRefused
 from basewarden.gateway.api.responses import View
 from basewarden.gateway.api.row_images import (
@@ -64,6 +65,8 @@ class ApiWrite:
     max_rows: int | None
     policy: Policy
     """What the caller may do."""
+    is_reviewed: bool = False
+    """Whether it waits for a person's approval, or has one."""
     is_exact: bool = False
     """Whether a person has approved just these rows, so that none may be changed that is not as it was read."""
     is_capped: bool = True
@@ -121,9 +124,12 @@ class ApiWrite:
             raise max_affected_exceeded(count)
 
     async def record_intent(
-        self, verb: str, before_verb: Verb, before: Sequence[VersionedRow], reserve: int
+        self, verb: str, before_verb: Verb, before: Sequence[VersionedRow], reserve: int, cascades: ReferringRows
     ) -> JournaledRequest:
-        """Stores the write with the rows as they are; it may change up to `reserve` rows."""
+        """Stores the write with the rows as they are; it may change up to `reserve` rows.
+
+        A reviewed one has the rows that foreign keys may change, too.
+        """
         entry = WriteEntry(
             caller=self.caller,
             xid=None,
@@ -133,6 +139,7 @@ class ApiWrite:
             summary=self.summary,
             changes=tuple(make_intent_changes(self.table, before_verb, [row.image for row in before])),
             reserve=reserve,
+            cascaded=cascades.list_before() if self.is_reviewed else (),
         )
         return await JournaledRequest.record_intent(self.recorder, entry)
 
