@@ -15,6 +15,7 @@ from pgrest.errors import (
     max_affected_exceeded,
     media_not_available,
     not_singular,
+    too_deep,
 )
 from pgrest.execute import Script, execute, is_rolled_back, make_script, run_again, run_read
 from pgrest.openapi import Reach, describe_schema
@@ -24,6 +25,7 @@ from pgrest.query.grammar import media
 from pgrest.query.grammar.media import MediaType
 from pgrest.query.grammar.nodes import SelectField, SelectItem, SelectRelation
 from pgrest.query.grammar.prefer import Preferences
+from pgrest.query.json_slices import decode_rows
 from pgrest.query.payload import LARGE_BODY_BYTES, Payload, split_optional_pairs
 from pgrest.query.plan import (
     CallPlan,
@@ -194,6 +196,7 @@ __all__ = [
     "chooses_rows",
     "column_not_found",
     "cut_texts",
+    "decode_rows",
     "describe_schema",
     "execute",
     "from_database",
@@ -252,6 +255,7 @@ __all__ = [
     "split_query",
     "split_select",
     "table_check",
+    "too_deep",
     "unnest_sql",
     "verify_result",
     "where_sql",

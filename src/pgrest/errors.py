@@ -85,6 +85,10 @@ def bad_body(message: str) -> PgrestError:
     return PgrestError(400, "PGRST102", message)
 
 
+def too_deep() -> PgrestError:
+    return PgrestError(400, "PGRST102", "The body's JSON is nested too deeply.")
+
+
 def bad_range(details: str) -> PgrestError:
     return PgrestError(416, "PGRST103", "Requested range not satisfiable", details)
 

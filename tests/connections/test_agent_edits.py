@@ -317,6 +317,23 @@ async def test_the_form_begins_with_what_holds_and_saving_it_changes_nothing(
     assert "agent_changed" not in [kind for kind, _, _ in await list_audited(records)]
 
 
+async def test_an_expired_agent_is_edited_without_a_new_expiry(
+    owner: httpx.AsyncClient, connection_id: str, records: Records
+) -> None:
+    own, _ = await make(owner, connection_id, expiresAt="2100-03-04T12:30:00Z")
+    await records.connection.execute("UPDATE agents SET expires_at = '2001-02-03 12:30+00'")
+    page, form = await open_form(owner, own, name="renamed")
+    assert (await form.submit(owner, page)).status_code == 303
+    agent = await read(owner, own)
+    assert (agent["name"], agent["status"], agent["expiresAt"]) == ("renamed", "expired", "2001-02-03T12:30:00Z")
+    page, form = await open_form(owner, own, expiresAt="2001-02-04")
+    refused = await form.submit(owner, page)
+    assert (refused.status_code, "is in the past" in refused.text) == (422, True)
+    page, form = await open_form(owner, own, expiresAt="2100-01-01")
+    assert (await form.submit(owner, page)).status_code == 303
+    assert (await read(owner, own))["status"] == "active"
+
+
 async def test_what_was_typed_stays_after_an_error(owner: httpx.AsyncClient, connection_id: str) -> None:
     own, _ = await make(owner, connection_id, tables=["notes"])
     typed = {"name": HOSTILE, "maxRowsPerWrite": "77", "tables": "nosuchtable", "claims": '{"a": 1}'}

@@ -64,6 +64,20 @@ async def test_a_sessions_timeline_says_who_froze_and_released_it(workshop: Work
     assert "Its limit of writes" not in home
 
 
+async def test_a_release_without_a_reason_says_that_there_is_none(workshop: Workshop) -> None:
+    """Pages ask for a reason; a program may give none."""
+    bench = await workshop.bench(_NOTES)
+    agent = await bench.agent(name="Robot")
+    session = (await agent.http.post("/notes", json={"id": 1}, headers=_MINE)).headers["x-basewarden-session"]
+    api = f"/api/connections/{bench.connection_id}"
+    assert (await bench.person.post(f"{api}/sessions/{session}/freeze")).is_success
+    assert (await bench.person.post(f"{api}/sessions/{session}/release")).is_success
+    page = (await bench.person.get(f"/c/{bench.connection_id}/sessions/{session}")).text
+    assert page.count("no reason is recorded") == 1
+    own = (await bench.person.get(f"/c/{bench.connection_id}/agents/{agent.id}")).text
+    assert own.count("no reason is recorded") == 1
+
+
 async def test_stops_arrive_live_with_who_and_why(workshop: Workshop) -> None:
     bench = await workshop.bench(_NOTES)
     agent = await bench.agent(name="Robot")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pgrest import PgrestError, parse_request
 from pgrest.query.csv_rows import MOST_FIELDS
 from pgrest.query.grammar import media, scanner
-from pgrest.query.json_slices import MOST_KEYS, KeysDiffer, find_object_keys, find_row_keys
+from pgrest.query.json_slices import MOST_KEYS, KeysDiffer, decode_rows, find_object_keys, find_row_keys
 from pgrest.query.payload import LARGE_BODY_BYTES, MOST_FORM_FIELDS, Payload, parse_payload
 from pgrest.query.request import MOST_PARAMETERS
 
@@ -54,6 +54,7 @@ def _keys_at_once(body: bytes) -> Any:
 def test_rows_in_slices_are_the_rows(rows: list[Any], style: dict[str, Any], size: int) -> None:
     body = json.dumps(rows, **style).encode()
     assert _refusal(lambda: find_row_keys(body, size)) == _keys_at_once(body)
+    assert [row for part in decode_rows(body, size) for row in part] == json.loads(body)
 
 
 @_MANY

@@ -44,6 +44,24 @@ def test_several_columns_are_matched_row_by_row(first: str, second: str, rows: l
     )
 
 
+RESERVED = ("select", "columns", "on_conflict", "order", "limit", "offset", "and", "or", "not")
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_a_column_with_the_name_of_a_parameter_is_matched_as_a_column(name: str) -> None:
+    for values in ([("5",)], [("5",), ("6",)]):
+        (pair,) = match_rows((name,), values)
+        assert chooses_rows(pair[0])
+        (found,) = parse(join_query([pair])).query.filters
+        assert found.filter.field == Field(name)
+    rows = [("5", "1"), ("6", "2")]
+    (logic,) = parse(join_query(match_rows((name, "id"), rows))).query.logic
+    pairs = (
+        Logic("and", (Filter(Field(name), Compare("eq", a)), Filter(Field("id"), Compare("eq", b)))) for a, b in rows
+    )
+    assert logic.logic == Logic("or", tuple(pairs))
+
+
 def test_no_rows_match_nothing() -> None:
     assert match_rows(("a", "b"), []) == [("a", "in.()")]
 

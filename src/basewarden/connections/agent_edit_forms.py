@@ -10,7 +10,9 @@ from datetime import UTC
 from hashlib import sha256
 from typing import Any
 
-from basewarden.connections.agent_forms import copy_agent
+from pydantic import model_validator
+
+from basewarden.connections.agent_forms import AgentForm, copy_agent
 from basewarden.connections.agent_words import Policy
 from basewarden.connections.models import Agent
 from basewarden.connections.schemas import AgentChange, AgentCreate
@@ -23,6 +25,17 @@ _NEEDS_VALUE = ("maxRowsPerWrite", "maxWritesPerSession")
 """Limits that there always are: an empty input changes nothing."""
 
 
+class AgentEditForm(AgentForm):
+    """Leaves an expiry out that was not touched: it may be over, and is then no date that could be chosen."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_expiry(cls, data: Any) -> Any:
+        if isinstance(data, dict) and _keeps_expiry(data):
+            return {name: value for name, value in data.items() if name not in _INPUTS["expiresAt"]}
+        return data
+
+
 def fill_in_edit(agent: Agent) -> dict[str, str]:
     """Returns the values that the form begins with."""
     values = copy_agent(agent) | {FORM_BASE: _make_base(agent)}
@@ -33,7 +46,7 @@ def fill_in_edit(agent: Agent) -> dict[str, str]:
 
 def make_change(wanted: AgentCreate, typed: Mapping[str, str]) -> AgentChange:
     """Makes the change of those fields that differ from what the form began with, and that it has at all."""
-    known = dict(part.split(":", 1) for part in typed.get(FORM_BASE, "").split() if ":" in part)
+    known = _read_base(typed)
     changed = [
         name for name, digest in _digest_fields(wanted).items() if known.get(name) != digest and _is_sent(name, typed)
     ]
@@ -44,7 +57,21 @@ def make_change(wanted: AgentCreate, typed: Mapping[str, str]) -> AgentChange:
 def _is_sent(name: str, typed: Mapping[str, str]) -> bool:
     if name in _NEEDS_VALUE:
         return bool(typed.get(name))
+    if name == "expiresAt" and _keeps_expiry(typed):
+        return False
     return any(one in typed for one in _INPUTS.get(name, (name,)))
+
+
+def _keeps_expiry(typed: Mapping[str, Any]) -> bool:
+    """Whether the last day is the one that the form began with."""
+    day = typed.get("expiresAt")
+    is_date = bool(day) and typed.get("expiry", "date") == "date"
+    return is_date and _read_base(typed).get("expiresAt") == _digest(day)
+
+
+def _read_base(typed: Mapping[str, Any]) -> dict[str, str]:
+    """The digests of the fields, by the name in the API."""
+    return dict(part.split(":", 1) for part in typed.get(FORM_BASE, "").split() if ":" in part)
 
 
 def _make_base(agent: Agent) -> str:

@@ -5,9 +5,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from basewarden.accounts import ClientInfoDep, FormConfirmationDep
-from basewarden.connections.agent_edit_forms import fill_in_edit, make_change
+from basewarden.connections.agent_edit_forms import AgentEditForm, fill_in_edit, make_change
 from basewarden.connections.agent_form_page import AgentFormPageDep
-from basewarden.connections.agent_forms import LIST_FIELDS, AgentForm
+from basewarden.connections.agent_forms import LIST_FIELDS
 from basewarden.connections.callers import Owner
 from basewarden.connections.routes import AgentEditsDep, AgentsDep, parse_agent_id
 from basewarden.errors import AppError
@@ -49,7 +49,7 @@ async def post_edit(
     """Asks who it is only where the agent may do more afterwards."""
     async with database.read_only() as reading:  # not for the whole request: what follows waits for others
         agent = await agents.get(reading, member.connection.id, parse_agent_id(agent_id))
-    form = await parse_form(request, AgentForm, lists=LIST_FIELDS)
+    form = await parse_form(request, AgentEditForm, lists=LIST_FIELDS)
     if form.data is None:
         return await form_page.show_again(form, agent=agent)
     try:

@@ -18,7 +18,6 @@ from basewarden.connections.agent_forms import (
     READ_PREFIX,
     STEPS,
     TEMPLATES,
-    AgentForm,
     find_step,
     gather_errors,
 )
@@ -106,7 +105,7 @@ class AgentFormPage:
         }
 
     async def show_again(
-        self, form: Form[AgentForm], error: AppError | None = None, *, agent: Agent | None = None
+        self, form: Form[Any], error: AppError | None = None, *, agent: Agent | None = None
     ) -> Response:
         """Renders the form with all that was typed, at the step with the first error or the one that asks who it is."""
         is_stale = isinstance(error, ReauthRequired)

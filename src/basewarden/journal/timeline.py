@@ -11,7 +11,7 @@ from basewarden.connections import Membership
 from basewarden.core.brief import make_brief
 from basewarden.db import ReadSession
 from basewarden.journal import queries
-from basewarden.journal.interventions import list_session_interventions, name_intervener
+from basewarden.journal.interventions import describe_reason, list_session_interventions, name_intervener
 from basewarden.journal.models import JournalIntervention, JournalMutation, JournalRefusal, JournalWrite
 from basewarden.journal.refusals import list_session_refusals
 from basewarden.journal.row_names import RowNames
@@ -277,7 +277,7 @@ def _show_refusal(refusal: JournalRefusal) -> ShownRefusal:
 
 
 def _show_intervention(one: JournalIntervention) -> ShownIntervention:
-    return ShownIntervention(one.at, name_intervener(one), _INTERVENED[one.action], one.reason, one.user_id)
+    return ShownIntervention(one.at, name_intervener(one), _INTERVENED[one.action], describe_reason(one), one.user_id)
 
 
 def describe_refused(refusal: JournalRefusal) -> str:

@@ -1,4 +1,4 @@
-"""The keys of a large JSON body, read in slices.
+"""The keys of a large JSON body, or its rows, read in slices.
 
 Decoding 16 MB of small rows at once takes a second or more, and the decoder holds the interpreter's lock meanwhile, in
 a thread too. So a large array or object is decoded slice by slice; between two of them other requests get their turn.
@@ -11,7 +11,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence, Sized
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -27,6 +27,7 @@ _BLANK = b" \t\r\n"
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_objects = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 _decode_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_values = msgspec.json.Decoder(list[Any]).decode
 
 T = TypeVar("T", bound=Sized)
 
@@ -57,6 +58,11 @@ def find_row_keys(body: bytes, slice_bytes: int = SLICE_BYTES) -> frozenset[str]
     if differs:  # said at the end: a body that is not even JSON is refused as that
         raise KeysDiffer
     return keys
+
+
+def decode_rows(body: bytes, slice_bytes: int = SLICE_BYTES) -> Iterator[list[Any]]:
+    """The elements of a JSON array, some at a time. Raises msgspec.DecodeError."""
+    yield from _decode_slices(body, b"[]", _find_comma_between_rows, _decode_values, slice_bytes)
 
 
 def _list_keys(elements: Sequence[msgspec.Raw], slice_bytes: int) -> Iterator[frozenset[str] | None]:

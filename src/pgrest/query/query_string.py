@@ -14,6 +14,7 @@ QueryPair = tuple[str, str]
 _PARAMETERS = frozenset({"select", "columns", "on_conflict"})
 _ENDINGS = frozenset({"order", "limit", "offset"})
 _LOGIC = frozenset({"and", "or"})
+_RESERVED = _PARAMETERS | _ENDINGS | _LOGIC | {"not"}
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_-]+\Z")
 _SAFE = "-_.~,:()*"  # what a query may hold as it is, and reads better so
@@ -59,8 +60,8 @@ def split_select(text: str) -> list[str]:
 
 
 def write_name(name: str) -> str:
-    """A column's name wherever the grammar takes one."""
-    return name if _PLAIN_NAME.match(name) else _quote(name)
+    """A column's name wherever the grammar takes one; in quotes also where it would be taken for another parameter."""
+    return name if _PLAIN_NAME.match(name) and name not in _RESERVED else _quote(name)
 
 
 def write_element(value: str) -> str:

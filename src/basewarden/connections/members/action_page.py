@@ -1,5 +1,6 @@
 """Shows what a change of a member will do, before it is made: as a page, or as the inside of a dialog."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import Depends
@@ -11,14 +12,14 @@ from basewarden.connections.callers import Membership, Viewer
 from basewarden.connections.members.view import make_members_path
 from basewarden.connections.members.words import ROLE_CHOICES, MemberAction
 from basewarden.errors import AppError
-from basewarden.web import Form, Pages, PagesDep, show_again
+from basewarden.web import Form, Pages, PagesDep, redirect, show_again
 
 _PAGE = "connections/members/action.html"
 _PART = "connections/members/action_part.html"
 
 
 class ActionPage:
-    """`show` asks, `show_again` says why it was refused."""
+    """`show` asks, `submit` does it, and `show_again` says why it was refused."""
 
     def __init__(self, *, request: Request, member: Membership, pages: Pages, confirmation: FormConfirmation) -> None:
         self._request = request
@@ -31,6 +32,24 @@ class ActionPage:
         context = await self._describe(action, role)
         template = _PART if "part" in self._request.query_params else _PAGE
         return self._pages.render(self._request, template, typed={"role": role}, errors={}, **context)
+
+    async def submit(
+        self,
+        action: MemberAction,
+        form: Form[Any],
+        change: Callable[[], Awaitable[object]],
+        done: str,
+        *,
+        role: str | None = None,
+    ) -> Response:
+        """Makes the change, after the person's identity is confirmed where it needs that, and leads to `done`."""
+        try:
+            if action.needs_identity:
+                await self._confirmation.confirm(form.typed)
+            await change()
+        except AppError as error:
+            return await self.show_again(action, form, error, role)
+        return self._confirmation.finish(redirect(done))
 
     async def show_again(
         self, action: MemberAction, form: Form[Any], error: AppError | None = None, role: str | None = None

@@ -1,10 +1,12 @@
 """`/c/<id>/members`: who has access, and what an owner can change. Each dialog is also a page, without script."""
 
+from functools import partial
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts import ClientInfoDep, FormConfirmationDep
+from basewarden.accounts import ClientInfoDep
 from basewarden.connections.callers import Owner, Viewer
 from basewarden.connections.forms import PageForm
 from basewarden.connections.members.action_page import ActionPageDep
@@ -18,8 +20,7 @@ from basewarden.connections.members.words import (
     describe_transfer,
 )
 from basewarden.connections.models import Role
-from basewarden.errors import AppError
-from basewarden.web import DatabaseDep, PagesDep, Reading, Writing, parse_form, redirect
+from basewarden.web import DatabaseDep, PagesDep, Reading, Writing, parse_form
 
 router = APIRouter(prefix="/c/{connection_id}/members", include_in_schema=False)
 
@@ -60,11 +61,8 @@ async def post_leave(
     client_info: ClientInfoDep,
 ) -> Response:
     form = await parse_form(request, PageForm)
-    try:
-        await members.remove(session, member, str(member.person.id), client_info)
-    except AppError as error:
-        return await page.show_again(describe_own_removal(member.connection), form, error)
-    return redirect("/connections?done=left")
+    change = partial(members.remove, session, member, str(member.person.id), client_info)
+    return await page.submit(describe_own_removal(member.connection), form, change, "/connections?done=left")
 
 
 @router.get("/{user_id}/role")
@@ -86,13 +84,11 @@ async def post_role(
 ) -> Response:
     form = await parse_form(request, MemberRoleForm)
     found = await members.get(session, member.connection.id, user_id)
+    action, role = describe_role_change(found), found.role.value
     if form.data is None:
-        return await page.show_again(describe_role_change(found), form, role=found.role.value)
-    try:
-        await members.change_role(session, member, user_id, Role(form.data.role), client_info)
-    except AppError as error:
-        return await page.show_again(describe_role_change(found), form, error, role=found.role.value)
-    return redirect(f"{make_members_path(member)}?done=role")
+        return await page.show_again(action, form, role=role)
+    change = partial(members.change_role, session, member, user_id, Role(form.data.role), client_info)
+    return await page.submit(action, form, change, f"{make_members_path(member)}?done=role", role=role)
 
 
 @router.get("/{user_id}/remove")
@@ -115,11 +111,8 @@ async def post_remove(
 ) -> Response:
     form = await parse_form(request, PageForm)
     found = await members.get(session, member.connection.id, user_id)
-    try:
-        await members.remove(session, member, user_id, client_info)
-    except AppError as error:
-        return await page.show_again(describe_removal(found), form, error)
-    return redirect(f"{make_members_path(member)}?done=removed")
+    change = partial(members.remove, session, member, user_id, client_info)
+    return await page.submit(describe_removal(found), form, change, f"{make_members_path(member)}?done=removed")
 
 
 @router.get("/{user_id}/owner")
@@ -139,15 +132,10 @@ async def post_owner(
     database: DatabaseDep,
     members: MembersDep,
     page: ActionPageDep,
-    confirmation: FormConfirmationDep,
     client_info: ClientInfoDep,
 ) -> Response:
     form = await parse_form(request, PageForm)
     async with database.read_only() as reading:
         found = await members.get(reading, member.connection.id, user_id)
-    try:
-        await confirmation.confirm(form.typed)
-        await members.transfer(session, member, user_id, client_info)
-    except AppError as error:
-        return await page.show_again(describe_transfer(found), form, error)
-    return confirmation.finish(redirect(f"{make_members_path(member)}?done=owner"))
+    change = partial(members.transfer, session, member, user_id, client_info)
+    return await page.submit(describe_transfer(found), form, change, f"{make_members_path(member)}?done=owner")

@@ -1,10 +1,12 @@
 """Requiring two-factor authentication of members, and the page that a member without it is led to."""
 
+from functools import partial
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.accounts import ClientInfoDep, FormConfirmationDep
+from basewarden.accounts import ClientInfoDep
 from basewarden.connections.callers import MemberWithoutFactor, Owner, needs_second_factor
 from basewarden.connections.forms import PageForm
 from basewarden.connections.members.action_page import ActionPageDep
@@ -12,7 +14,6 @@ from basewarden.connections.members.queries import list_members
 from basewarden.connections.members.two_factor_routes import TwoFactorRuleDep
 from basewarden.connections.members.view import make_members_path
 from basewarden.connections.members.words import describe_two_factor
-from basewarden.errors import AppError
 from basewarden.web import DatabaseDep, PagesDep, Reading, Writing, parse_form, redirect
 
 router = APIRouter(prefix="/c/{connection_id}", include_in_schema=False)
@@ -44,7 +45,6 @@ async def post_two_factor(
     database: DatabaseDep,
     rule: TwoFactorRuleDep,
     page: ActionPageDep,
-    confirmation: FormConfirmationDep,
     client_info: ClientInfoDep,
 ) -> Response:
     """Turns it on or off: the form names what it wants, so that sending it twice does not turn it back."""
@@ -54,10 +54,6 @@ async def post_two_factor(
     action = describe_two_factor(member.connection, members)
     if form.data is None:
         return await page.show_again(action, form)
-    try:
-        await confirmation.confirm(form.typed)
-        await rule.change(session, member, client_info, is_required=form.data.required)
-    except AppError as error:
-        return await page.show_again(action, form, error)
+    change = partial(rule.change, session, member, client_info, is_required=form.data.required)
     done = "two-factor-on" if form.data.required else "two-factor-off"
-    return confirmation.finish(redirect(f"{make_members_path(member)}?done={done}"))
+    return await page.submit(action, form, change, f"{make_members_path(member)}?done={done}")

@@ -5,6 +5,8 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import msgspec
+
 from basewarden.connections.rest import HTTPConnection, HTTPFailure, is_postgrest_error
 from basewarden.core.tracing import span
 from basewarden.errors import AppError
@@ -19,18 +21,20 @@ from basewarden.gateway.api.journaled_request import OUTDATED_CODES
 from basewarden.gateway.api.policy import check_limits, check_request
 from basewarden.gateway.api.project import ApiProject, PreparedCall
 from basewarden.gateway.api.recorded_write import handle_write
+from basewarden.gateway.api.responses import leave_rows_out
 from basewarden.gateway.api.streaming import UpstreamStream
 from basewarden.gateway.api.upstream_client import explain_failure, open_exchange, raise_error_response, read_error_body
 from basewarden.gateway.api.url_encoding import encode_path, encode_query
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.concealment import conceal
 from basewarden.gateway.errors import UpstreamInvalid
-from basewarden.gateway.read_budget import bound_call, count_rows
+from basewarden.gateway.read_budget import bound_call
 from basewarden.gateway.recording.reviewing import HeldForApproval, ReviewedRecorder, WriteRecorder
 from basewarden.gateway.recording.schema_retry import SnapshotStale, run_on_current_schema
 from basewarden.gateway.rest import RestCall, RestResult
+from basewarden.gateway.row_counting import count_rows
 from basewarden.journal import Recorder
-from basewarden.policy import ReadCounter
+from basewarden.policy import BudgetExceeded, ReadCounter
 from pgrest import (
     Payload,
     PgrestError,
@@ -85,7 +89,7 @@ class ApiBackend:
         result = answer if isinstance(answer, RestResult) else await _read_whole(answer)
         with _concealing(project, caller, call):
             body = b"" if call.method == "HEAD" else result.response.body
-            rows = count_rows(await _parse(project, bounded), body, _find_type(result.response))
+            rows = await count_rows(await _parse(project, bounded), body, _find_type(result.response))
             await self._reads.take(caller.id, limit, rows)
         return result
 
@@ -99,7 +103,7 @@ class ApiBackend:
             request = await self._check(project, caller, call, concealing)
             if request.method not in _ANSWERED_WITHOUT_A_WRITE:
                 request = await read_body(request, call.body)
-                answer = await self._write(project, caller, call, request, concealing.schema)
+                answer = await self._write_counted(project, caller, call, request, concealing.schema)
                 return concealing.conceal_answer(answer)
             prepared = _prepare_read(project, caller, request, call)
             if key is not None:
@@ -116,6 +120,24 @@ class ApiBackend:
                 concealing.schema = await project.find_schema()
                 concealing.schema = await _check_limits(project, caller, request, concealing.schema)
         return request
+
+    async def _write_counted(
+        self, project: ApiProject, caller: Caller, call: RestCall, request: Request, checked: Schema | None
+    ) -> RestResult:
+        """Counts the rows that the write shows as read. It cannot be rolled back: beyond the limit, no row is shown."""
+        limit = caller.max_read_rows
+        if limit is None or request.preferences.returning != "representation":
+            return await self._write(project, caller, call, request, checked)
+        await self._reads.find_left(caller.id, limit)
+        result = await self._write(project, caller, call, request, checked)
+        if result.response.status >= _FIRST_REFUSAL:
+            return result
+        rows = await count_rows(request, result.response.body, _find_type(result.response))
+        try:
+            await self._reads.take(caller.id, limit, rows)
+        except BudgetExceeded:
+            return msgspec.structs.replace(result, response=leave_rows_out(result.response))
+        return result
 
     async def _write(
         self, project: ApiProject, caller: Caller, call: RestCall, request: Request, checked: Schema | None
@@ -287,8 +309,12 @@ def _prepare_read(project: ApiProject, caller: Caller, request: Request, call: R
 
 
 def _read_key(caller: Caller, call: RestCall) -> Hashable | None:
-    """All that a read depends on besides the snapshot; None for what has a body or may write."""
+    """All that a read depends on besides the snapshot; None for what has a body or may write.
+
+    What the caller may name is part of it: an agent's policy can be changed.
+    """
     if call.method not in _READS or call.body:
         return None
     path = call.raw_path or call.path
-    return (caller.kind, caller.id, call.method, path, call.query, list_deciding_headers(call.headers))
+    names = caller.policy.names
+    return (caller.kind, caller.id, names, call.method, path, call.query, list_deciding_headers(call.headers))

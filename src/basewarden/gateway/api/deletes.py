@@ -28,6 +28,7 @@ async def write_delete(write: ApiWrite) -> ApiWriteResult:
     before = await write.find_targets()
     write.check_affected(len(before))
     cascades = await collect_referring_rows(write.api, "delete", table, before, policy=write.policy)
+    write.check_own_limit(len(before) + len(cascades.rows))
     write.check_row_limit(len(before) + cascades.count_first())
     request, selection = _make_request(write, before)
     journaled = await write.record_intent("delete", "delete", before, len(before) + len(cascades.rows), cascades)

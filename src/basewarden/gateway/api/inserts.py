@@ -26,6 +26,7 @@ from basewarden.gateway.api.write import ApiWrite, ApiWriteResult
 from basewarden.gateway.recording.cascades import Identity, RowPlace
 from basewarden.gateway.recording.row_changes import drop_unchanged, make_row_change
 from basewarden.gateway.recording.sqlstates import FEATURE_NOT_SUPPORTED
+from pgrest import too_deep
 
 if TYPE_CHECKING:
     from basewarden.journal import Image, RowChange
@@ -37,7 +38,7 @@ async def write_insert(write: ApiWrite) -> ApiWriteResult:
     before = await _find_existing(write, rows)
     changed = write.named.difference(conflict_columns(write))
     cascades = await collect_referring_rows(write.api, "update", write.table, before, changed, policy=write.policy)
-    write.check_own_limit(len(rows) + cascades.count_first())
+    write.check_own_limit(len(rows) + len(cascades.rows))
     if is_merge(write):
         try:
             return await _write(write, before, cascades, len(rows), shows_updates=True)
@@ -130,7 +131,10 @@ def conflict_columns(write: ApiWrite) -> tuple[str, ...]:
 
 
 def read_payload(write: ApiWrite) -> Sequence[JsonRow]:
-    """Its rows; none of a body that is no rows, which upstream refuses in its own words."""
+    """Its rows; none of a body that is no rows, which upstream refuses in its own words.
+
+    Raises PgrestError for one that is too deep to decode: the project might take it, and write unknown rows.
+    """
     payload = write.request.payload
     if payload is None:
         return []
@@ -138,7 +142,9 @@ def read_payload(write: ApiWrite) -> Sequence[JsonRow]:
         if payload.is_object:
             return [msgspec.json.decode(payload.body, type=dict[str, msgspec.Raw])]
         return msgspec.json.decode(payload.body, type=list[dict[str, msgspec.Raw]])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except RecursionError:
+        raise too_deep() from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return []
 
 

@@ -38,6 +38,7 @@ _NOT_PASSED_ON = frozenset(
     }
 )
 _OF_A_BODY = frozenset({"content-type", "content-profile"})
+_CREATED, _NO_CONTENT = 201, 204
 _IN_RECORDS = frozenset('"\\(), \t\n\v\f\r')  # what PostgreSQL quotes a field of a record for
 
 
@@ -125,6 +126,15 @@ def make_answer(
     if status != 204:
         headers.append(("Content-Length", str(len(body))))
     return Response(status, tuple(headers), body)
+
+
+def leave_rows_out(response: Response) -> Response:
+    """The answer to a write without its rows, as `return=minimal` has it."""
+    hidden = _OF_A_BODY | {"preference-applied", "content-length"}
+    headers = [pair for pair in response.headers if pair[0].lower() not in hidden]
+    if response.status == _CREATED:
+        return Response(_CREATED, (*headers, ("Content-Length", "0")), b"")
+    return Response(_NO_CONTENT, tuple(headers), b"")
 
 
 def pass_on(request: Request, answer: UpstreamResponse) -> Response:

@@ -94,6 +94,7 @@ async def _write_part(write: ApiWrite, before: Sequence[VersionedRow]) -> Part:
     table = write.table
     request, selection = _make_request(write, before)
     cascades = await collect_referring_rows(write.api, "update", table, before, write.named, policy=write.policy)
+    write.check_own_limit(len(before) + len(cascades.rows))
     write.check_row_limit(len(before) + cascades.count_first())
     journaled = await write.record_intent("update", "update", before, len(before) + len(cascades.rows), cascades)
     answer, written = await write.send(journaled, request, selection)

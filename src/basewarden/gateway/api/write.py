@@ -103,7 +103,7 @@ class ApiWrite:
             )
 
     def check_own_limit(self, count: int) -> None:
-        """The caller's own limit alone: for rows that need not be read before."""
+        """The caller's own limit alone, for every row that may change: what a key will do is not known."""
         if self.max_rows is not None and count > self.max_rows:
             raise row_limit(self.max_rows)
 

@@ -17,12 +17,13 @@ from basewarden.gateway.direct.context import WriteContext, WriteOutcome
 from basewarden.gateway.errors import WriteTooLarge
 from basewarden.gateway.policy import check_plan, find_visible_schema
 from basewarden.gateway.projects import Project
-from basewarden.gateway.read_budget import bound_read, count_rows
+from basewarden.gateway.read_budget import bound_read
 from basewarden.gateway.recording.attribution import make_session_caller, summarize_request
 from basewarden.gateway.recording.reviewing import HeldForApproval, ReviewedRecorder, WriteRecorder
 from basewarden.gateway.recording.schema_retry import SnapshotStale, run_on_current_schema
 from basewarden.gateway.recording.sqlstates import CONNECTION_LOST, DEADLOCK_DETECTED
 from basewarden.gateway.rest import RestCall, RestResult
+from basewarden.gateway.row_counting import count_rows
 from basewarden.gateway.running import hold_stops
 from basewarden.gateway.visibility import CallerScope
 from basewarden.journal import Recorder, WriteEntry
@@ -128,7 +129,7 @@ class DirectBackend:
             return
         rows = result.page_total
         if plan.tree.embeds:
-            rows = count_rows(prepared.request, result.body, plan.media.mime())
+            rows = await count_rows(prepared.request, result.body, plan.media.mime())
         await self._reads.take(caller.id, caller.max_read_rows, rows)
 
     async def _write(

@@ -15,7 +15,12 @@ from basewarden.connections import (
 )
 from basewarden.db import ReadSession
 from basewarden.journal.agents import queries
-from basewarden.journal.interventions import describe_intervention, list_agent_interventions, name_intervener
+from basewarden.journal.interventions import (
+    describe_intervention,
+    describe_reason,
+    list_agent_interventions,
+    name_intervener,
+)
 from basewarden.journal.models import JournalIntervention, JournalRefusal
 from basewarden.journal.refusals.queries import count_by_code
 from basewarden.journal.sessions.queries import summarise_sessions
@@ -100,5 +105,11 @@ def _show_refusal(refusal: JournalRefusal) -> AgentRefusal:
 
 def _show_intervention(one: JournalIntervention) -> AgentIntervention:
     return AgentIntervention(
-        one.at, name_intervener(one), describe_intervention(one), one.reason, one.action, one.session_id, one.user_id
+        one.at,
+        name_intervener(one),
+        describe_intervention(one),
+        describe_reason(one),
+        one.action,
+        one.session_id,
+        one.user_id,
     )

@@ -11,6 +11,7 @@ from basewarden.journal.interventions.values import (
     Intervener,
     IntervenerDep,
     describe_intervention,
+    describe_reason,
     name_intervener,
 )
 
@@ -21,6 +22,7 @@ __all__ = [
     "Interventions",
     "WriteDecision",
     "describe_intervention",
+    "describe_reason",
     "find_freeze",
     "list_agent_interventions",
     "list_interventions",

@@ -20,6 +20,7 @@ _VERBS: Final = {
 }
 _DECISIONS: Final = ("approve", "decline")
 BY_LIMIT: Final = "Its limit of writes"
+NO_REASON: Final = "no reason is recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ def name_intervener(intervention: JournalIntervention) -> str:
 def describe_intervention(intervention: JournalIntervention) -> str:
     """Returns "froze price-bot", which goes on after a name."""
     return f"{_VERBS[intervention.action]} {_name_target(intervention)}"
+
+
+def describe_reason(intervention: JournalIntervention) -> str | None:
+    """Returns why; a release without a reason, which only the API allows, has that said."""
+    return intervention.reason or (NO_REASON if intervention.action == "release" else None)
 
 
 def _name_target(intervention: JournalIntervention) -> str:
