@@ -112,6 +112,7 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
         "alerts": f"{home}/alerts",
         "alert-new": f"{home}/alerts/new",
         "sessions": f"{home}/sessions",
+        "guard": f"{home}/guard",
         "members": f"{home}/members",
         "member-leave": f"{home}/members/leave",
         "settings": f"{home}/settings",

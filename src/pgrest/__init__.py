@@ -26,6 +26,7 @@ from pgrest.query.grammar.media import MediaType
 from pgrest.query.grammar.nodes import SelectField, SelectItem, SelectRelation
 from pgrest.query.grammar.prefer import Preferences
 from pgrest.query.json_slices import decode_rows
+from pgrest.query.named_columns import ALL_COLUMNS, ColumnName, list_named_columns
 from pgrest.query.payload import LARGE_BODY_BYTES, Payload, split_optional_pairs
 from pgrest.query.plan import (
     CallPlan,
@@ -53,6 +54,7 @@ from pgrest.response import (
     make_openapi_response,
     make_response,
 )
+from pgrest.schema.audience_facts import AudienceFacts, Readers, load_audience_facts
 from pgrest.schema.cache import SchemaCache
 from pgrest.schema.catalog_version import FIRST_OWN_OID
 from pgrest.schema.column_facts import ColumnFacts, ColumnGroup, GeneratedFacts, ViewFacts, load_column_facts
@@ -114,6 +116,7 @@ from pgrest.wire.pool import Lease, Pool
 from pgrest.wire.resetting import reset_and_commit, roll_back
 
 __all__ = [
+    "ALL_COLUMNS",
     "CANONICAL",
     "CHANGES_CHILDREN",
     "FIRST_OWN_OID",
@@ -121,11 +124,13 @@ __all__ = [
     "METHODS_WITH_BODY",
     "TRANSACTION_FACTS",
     "ApiAddress",
+    "AudienceFacts",
     "Builder",
     "CallPlan",
     "Column",
     "ColumnFacts",
     "ColumnGroup",
+    "ColumnName",
     "ColumnRules",
     "DatabaseError",
     "DatabaseErrorFields",
@@ -162,6 +167,7 @@ __all__ = [
     "Reach",
     "ReadNode",
     "ReadPlan",
+    "Readers",
     "Relationships",
     "Request",
     "RequestShape",
@@ -208,6 +214,8 @@ __all__ = [
     "join_query",
     "key_columns",
     "key_type",
+    "list_named_columns",
+    "load_audience_facts",
     "load_column_facts",
     "load_schema",
     "make_error_response",

@@ -25,7 +25,7 @@ _KEY = ForeignKey(
 )  # fmt: skip
 
 
-def _make_table(oid: int, name: Name, *columns: str) -> Table:
+def make_table(oid: int, name: Name, *columns: str) -> Table:
     shown = ("id", *columns)
     return Table(
         oid=oid, schema=name[0], name=name[1], kind="table",
@@ -45,10 +45,10 @@ _JOIN = (("customer", "id"),)
 SCHEMA = Schema(
     ("public", "sales"),
     {
-        ORDERS: _make_table(1, ORDERS, "customer", "state"),
-        CUSTOMERS: _make_table(2, CUSTOMERS, "name"),
-        NOTES: _make_table(3, NOTES, "body"),
-        OTHER: _make_table(4, OTHER, "state"),
+        ORDERS: make_table(1, ORDERS, "customer", "state"),
+        CUSTOMERS: make_table(2, CUSTOMERS, "name"),
+        NOTES: make_table(3, NOTES, "body"),
+        OTHER: make_table(4, OTHER, "state"),
     },
     functions={CLOSE: (_make_function(11, CLOSE, "v"),), COUNT: (_make_function(12, COUNT, "s"),)},
     relationships={

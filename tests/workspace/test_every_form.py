@@ -163,6 +163,8 @@ CONNECTION_CASES = (
         "{home}/members/invitations/{invitation}/revoke",
         "Invitation revoked.",
     ),
+    FormCase(f"{CONNECTION}/guard/sample", "{home}/guard", "look sensitive", status=200),
+    FormCase(f"{CONNECTION}/guard", "{home}/guard", "Guard saved.", {"sensitive": "lamps.name"}, {"sensitive": "name"}),
     FormCase(f"{CONNECTION}/members/{{user_id}}/role", MEMBER_PAGE + "/role", "Role changed.", {"role": "editor"}),
     FormCase(f"{CONNECTION}/members/two-factor", "{home}/members/two-factor", "for your own account first", status=409),
     FormCase(f"{CONNECTION}/members/{{user_id}}/remove", MEMBER_PAGE + "/remove", "Member removed."),

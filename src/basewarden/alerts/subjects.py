@@ -15,7 +15,7 @@ from basewarden.alerts import queries
 from basewarden.alerts.events import AlertEventName
 from basewarden.alerts.models import WaitingEvent
 from basewarden.core.brief import make_brief
-from basewarden.journal import REFUSAL_WORDS, JournalRefusal, SessionSummary, describe_refused, summarise_sessions
+from basewarden.journal import JournalRefusal, SessionSummary, describe_refused, explain_refusal, summarise_sessions
 from basewarden.undo import decode_receipt
 from basewarden.web import count_things
 
@@ -68,7 +68,7 @@ async def _read_refused(session: AsyncSession, waiting: Sequence[WaitingEvent]) 
 def _describe_refusal(waiting: WaitingEvent, refusal: JournalRefusal) -> Subject:
     agent, what = make_brief(refusal.agent_name), describe_refused(refusal)
     times = f" ({count_things(waiting.count, 'time')})" if waiting.count > 1 else ""
-    reason = REFUSAL_WORDS.get(refusal.code, refusal.code)
+    reason = explain_refusal(refusal)
     return Subject(
         f"{agent}: {what}{times}. Blocked, because {reason}.",
         f"/refusals?agent={refusal.agent_id}",

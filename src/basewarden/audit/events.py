@@ -85,6 +85,8 @@ class EventKind(StrEnum):
     TWOFACTOR_NOT_DEMANDED = "twofactor_not_demanded"
     OTHER_APPROVER_DEMANDED = "other_approver_demanded"
     OTHER_APPROVER_NOT_DEMANDED = "other_approver_not_demanded"
+    GUARD_CHANGED = "guard_changed"
+    GUARD_TURNED_OFF = "guard_turned_off"
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,8 @@ _SENTENCES = {
     EventKind.TWOFACTOR_NOT_DEMANDED: "Stopped requiring two-factor authentication for a connection",
     EventKind.OTHER_APPROVER_DEMANDED: "Required another person's approval of agents' writes",
     EventKind.OTHER_APPROVER_NOT_DEMANDED: "Stopped requiring another person's approval of agents' writes",
+    EventKind.GUARD_CHANGED: "Changed the guard against exfiltration",
+    EventKind.GUARD_TURNED_OFF: "Turned the guard against exfiltration off",
 }
 _MEANS = {
     "password": "a password",

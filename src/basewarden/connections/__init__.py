@@ -19,8 +19,22 @@ from basewarden.connections.agents import AgentCaller, Agents, count_agents, lis
 from basewarden.connections.callers import Editor, Membership, Viewer, needs_second_factor
 from basewarden.connections.deletion import SessionCounter
 from basewarden.connections.errors import ConnectionFailed, Reason, TablesUnchecked, TwoFactorRequired
+from basewarden.connections.guard.findings import GuardedTable, GuardFindings, SensitiveValues
+from basewarden.connections.guard.queries import list_reads
+from basewarden.connections.guard.reads import AgentReads
+from basewarden.connections.guard.service import GuardSettings
+from basewarden.connections.guard.values import GuardOptions, ReadColumn
 from basewarden.connections.health import check_health, make_failure, read_last_health
-from basewarden.connections.models import Access, Agent, AgentState, Connection, Environment, Role
+from basewarden.connections.models import (
+    Access,
+    Agent,
+    AgentState,
+    ColumnMark,
+    Connection,
+    Environment,
+    Role,
+    TableMark,
+)
 from basewarden.connections.project_tables import ExampleTable, ProjectTables
 from basewarden.connections.queries import (
     list_connections_by_id,
@@ -54,6 +68,7 @@ __all__ = [
     "AgentHistory",
     "AgentIntervention",
     "AgentOut",
+    "AgentReads",
     "AgentRefusal",
     "AgentRefusalCount",
     "AgentSession",
@@ -62,6 +77,7 @@ __all__ = [
     "AgentUndone",
     "Agents",
     "AgentsDep",
+    "ColumnMark",
     "Connection",
     "ConnectionFailed",
     "ConnectionOut",
@@ -73,14 +89,21 @@ __all__ = [
     "Editor",
     "Environment",
     "ExampleTable",
+    "GuardFindings",
+    "GuardOptions",
+    "GuardSettings",
+    "GuardedTable",
     "Membership",
     "ProjectTables",
+    "ReadColumn",
     "Reason",
     "Role",
+    "SensitiveValues",
     "SessionCounter",
     "Stop",
     "StopCode",
     "StopDialog",
+    "TableMark",
     "TablesUnchecked",
     "TwoFactorRequired",
     "Viewer",
@@ -96,6 +119,7 @@ __all__ = [
     "list_openable_roles",
     "list_owner_ids",
     "list_person_roles",
+    "list_reads",
     "make_connection_dialog",
     "make_failure",
     "make_session_dialog",

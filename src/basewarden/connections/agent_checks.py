@@ -58,6 +58,17 @@ class AgentChecks:
         if missing:
             raise Invalid.field("functions", f"The project has no function named: {', '.join(missing)}.")
 
+    async def check_marks(
+        self, connection_id: UUID, columns: Mapping[str, Iterable[str]], tables: Collection[str]
+    ) -> None:
+        """Rejects unknown columns and tables: a mark with a misspelt name would protect nothing."""
+        unknown = await self._find_missing_columns(connection_id, columns) if columns else ()
+        if unknown:
+            raise Invalid.field("columns", f"The project has no column named: {', '.join(unknown)}.")
+        missing = await self._find_missing_tables(connection_id, list(tables)) if tables else ()
+        if missing:
+            raise Invalid.field("tables", f"The project has no table named: {', '.join(missing)}.")
+
     async def check_columns(self, connection: Connection, columns: Mapping[str, Iterable[str]] | None) -> None:
         """Rejects unknown columns: a misspelt name would hide nothing."""
         if not columns:

@@ -27,9 +27,10 @@ from basewarden.connections.agent_made_page import list_snippets, show_token
 from basewarden.connections.agent_words import PolicyFact, describe_access, describe_policy, shorten_table
 from basewarden.connections.agents import AgentExists, count_agents_by_state, list_agents
 from basewarden.connections.callers import Membership, Owner, Viewer
+from basewarden.connections.guard.queries import list_reads
 from basewarden.connections.models import Access, Agent, AgentState, Role
 from basewarden.connections.routes import AgentsDep, parse_agent_id
-from basewarden.connections.stop_words import list_agent_dialogs, make_connection_dialog
+from basewarden.connections.stop_words import list_agent_dialogs, make_connection_dialog, make_reads_dialog
 from basewarden.core.addresses import table_path
 from basewarden.errors import AppError
 from basewarden.web import (
@@ -221,6 +222,7 @@ async def get_agent(
     agent = await agents.get(session, member.connection.id, parse_agent_id(agent_id), revoked=True)
     history = await activity.read(session, member.connection.id, agent.id)
     counts = await activity.count(session, member.connection.id, [agent.id], datetime.now(UTC) - _LATELY)
+    reads = await list_reads(session, agent.id)
     is_kept = agent.state is not AgentState.REVOKED
     example = (
         await tables.find_example(member.connection.id, agent.example_tables, agent.columns or {}) if is_kept else None
@@ -238,7 +240,9 @@ async def get_agent(
         figures=_list_figures(agent, history, counts[agent.id].sessions),
         running=[one for one in history.sessions if one.is_running],
         history=history,
-        dialogs=list_agent_dialogs(agent),
+        dialogs=list_agent_dialogs(agent, has_read=bool(reads)),
+        reads=reads,
+        reads_dialog=make_reads_dialog(agent) if reads and not agent.frozen_at else None,
         viewer_id=member.person.id,
         snippets=list_snippets(settings, agent, example),
         is_kept=is_kept,

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from basewarden.connections import queries
 from basewarden.connections.agents import AGENT_TOPIC
+from basewarden.connections.guard.queries import delete_reads
 from basewarden.connections.models import Agent, Connection
 from basewarden.connections.stops import CONNECTION_STATE_TOPIC, STOP_TOPIC, Stop
 from basewarden.db import Listener, ReadSession, WriteSession
@@ -36,10 +37,19 @@ class AgentStates:
             await self._listener.announce(session, AGENT_TOPIC, str(agent_id))
             if action == "freeze":
                 await self._listener.announce(session, STOP_TOPIC, Stop("agent", agent_id).encode())
+        has_released = action == "release" and await self.forget_reads(session, connection_id, agent_id)
         agent = changed or await queries.find_agent(ReadSession(session), connection_id, agent_id)
         if agent is None:
             raise NotFound
-        return agent, changed is not None
+        return agent, changed is not None or has_released
+
+    async def forget_reads(self, session: WriteSession, connection_id: UUID, agent_id: UUID) -> bool:
+        """Lets an agent of the connection write again whatever it has read; False where it had read nothing."""
+        agent = await queries.find_agent(ReadSession(session), connection_id, agent_id)
+        if agent is None or not await delete_reads(session, agent_id):
+            return False
+        await self._listener.announce(session, AGENT_TOPIC, str(agent_id))
+        return True
 
     async def freeze_all(self, session: WriteSession, connection: Connection) -> tuple[Connection, bool]:
         """Freezes all agents of a connection; each keeps its own state for when they are released."""

@@ -1,7 +1,7 @@
 """Agents: named tokens with limits. A token is shown once, stored as a hash, and invalid at once when revoked."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,8 @@ from basewarden.connections import queries
 from basewarden.connections.agent_checks import AgentChecks
 from basewarden.connections.agent_events import make_agent_event
 from basewarden.connections.callers import Membership
+from basewarden.connections.guard.queries import delete_reads, list_reads
+from basewarden.connections.guard.values import ReadColumn
 from basewarden.connections.models import Access, Agent, AgentState
 from basewarden.connections.schemas import AgentCreate
 from basewarden.connections.stops import STOP_TOPIC, Stop, StopCode
@@ -53,6 +55,8 @@ class AgentCaller:
     requests_per_minute: int | None
     expires_at: datetime | None
     stop: StopCode | None = None
+    reads: frozenset[ReadColumn] = frozenset()
+    """The sensitive columns that it has read."""
 
 
 class AgentExists(Exception):
@@ -159,6 +163,7 @@ class Agents:
         agent = await queries.revoke_agent(session, member.connection.id, agent_id)
         if agent is None:
             raise NotFound
+        await delete_reads(session, agent_id)
         await self._listener.announce(session, AGENT_TOPIC, str(agent_id))
         await self._listener.announce(session, STOP_TOPIC, Stop("revoked", agent_id).encode())
         await self._record(session, member, EventKind.AGENT_TOKEN_REVOKED, agent, client_info)
@@ -171,10 +176,11 @@ class Agents:
     async def _load_caller(self, token_hash: bytes) -> AgentCaller | None:
         async with self._database.read_only() as session:
             agent = await queries.find_agent_by_hash(session, token_hash)
+            reads = await list_reads(session, agent.id) if agent is not None else ()
         if agent is None or is_expired(agent.expires_at):
             return None
         await self._record_use(agent)
-        return make_caller(agent)
+        return replace(make_caller(agent), reads=frozenset((one.table, one.column) for one in reads))
 
     async def _record(
         self, session: WriteSession, member: Membership, kind: EventKind, agent: Agent, client_info: ClientInfo

@@ -26,6 +26,9 @@ _CONNECTION = (
     "failing_reason",
     "changed_at",
     "agents_frozen_at",
+    "guard",
+    "guard_columns",
+    "guard_tables",
     "created_at",
 )
 _INVITATION = ("id", "connection_id", "email", "role", "created_at", "expires_at", "accepted_at")
@@ -54,6 +57,7 @@ _AGENT = (
     "last_used_at",
     "created_at",
 )
+_READ = ("agent_id", "table_name", "column_name", "read_at")
 
 
 def _list_memberships(session: ReadSession, person: Person) -> ExportRows:
@@ -66,6 +70,10 @@ def _list_connections(session: ReadSession, person: Person) -> ExportRows:
 
 def _list_agents(session: ReadSession, person: Person) -> ExportRows:
     return queries.stream_agents_of_person(session, _AGENT, person.id)
+
+
+def _list_agent_reads(session: ReadSession, person: Person) -> ExportRows:
+    return queries.stream_reads_of_agents(session, _READ, person.id)
 
 
 def _list_invitations(session: ReadSession, person: Person) -> ExportRows:
@@ -107,4 +115,5 @@ CONNECTION_PARTS = (
         _AGENT,
         {"token_hash": _HASH, "token_hint": "the end of the token", "created_by": _CREATOR},
     ),
+    ExportPart("agentReads", "agent_reads", _list_agent_reads, _READ, {}),
 )

@@ -61,6 +61,21 @@ class ColumnRule(StrEnum):
     DENY = "deny"
 
 
+class GuardMode(StrEnum):
+    BLOCK = "block"
+    OFF = "off"
+
+
+class ColumnMark(StrEnum):
+    SENSITIVE = "sensitive"
+    NOT_SENSITIVE = "not_sensitive"
+
+
+class TableMark(StrEnum):
+    PUBLIC = "public"
+    NOT_PUBLIC = "not_public"
+
+
 class AgentState(StrEnum):
     ACTIVE = "active"
     NEVER_USED = "never_used"
@@ -98,6 +113,9 @@ class Connection(Base):
     failing_reason: Mapped[str | None] = mapped_column(Text)
     changed_at: Mapped[dict[str, str]] = mapped_column(JSONB, server_default="{}")  # by part of the settings
     agents_frozen_at: Mapped[datetime | None]  # until a member releases them, no agent may do anything
+    guard: Mapped[str] = mapped_column(Text, server_default="block")  # or off: the guard against exfiltration
+    guard_columns: Mapped[dict[str, dict[str, str]]] = mapped_column(JSONB, server_default="{}")  # marks, by table
+    guard_tables: Mapped[dict[str, str]] = mapped_column(JSONB, server_default="{}")
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -239,3 +257,14 @@ class Agent(Base):
         if self.paused_at is not None:
             return AgentState.PAUSED
         return AgentState.NEVER_USED if self.last_used_at is None else AgentState.ACTIVE
+
+
+class AgentRead(Base):
+    """A sensitive column that an agent has read, in any session. A member's release deletes it."""
+
+    __tablename__ = "agent_reads"
+
+    agent_id: Mapped[UUID] = mapped_column(ForeignKey("agents.id", ondelete="CASCADE"), primary_key=True)
+    table: Mapped[str] = mapped_column("table_name", Text, primary_key=True)  # schema.table
+    column: Mapped[str] = mapped_column("column_name", Text, primary_key=True)
+    read_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from basewarden.accounts import User
-from basewarden.connections.models import Agent, AgentState, Connection, ConnectionMember, Role
+from basewarden.connections.models import Agent, AgentRead, AgentState, Connection, ConnectionMember, Role
 from basewarden.connections.stops import StopCode, make_stop_key
 from basewarden.db import ReadSession, WriteSession
 
@@ -65,6 +65,12 @@ async def find_member_role(session: ReadSession, connection_id: UUID, user_id: U
 async def update_connection(session: WriteSession, connection_id: UUID, values: dict[str, Any]) -> Connection | None:
     query = update(Connection).where(Connection.id == connection_id).values(**values).returning(Connection)
     return await session.scalar(query)
+
+
+async def lock_connection(session: WriteSession, connection_id: UUID) -> Connection | None:
+    """Finds a connection and locks it until the transaction ends."""
+    query = select(Connection).where(Connection.id == connection_id).with_for_update()
+    return await session.scalar(query, execution_options={"populate_existing": True})
 
 
 async def delete_connection(session: WriteSession, connection_id: UUID) -> bool:
@@ -338,6 +344,17 @@ async def stream_agents_of_person(
     is_theirs = or_(table.created_by == user_id, table.connection_id.in_(_select_owned(user_id)))
     query = select(*(table[name] for name in columns)).where(is_theirs).order_by(table.id)
     async for row in _stream(session, query):
+        yield row
+
+
+async def stream_reads_of_agents(
+    session: AsyncSession, columns: Sequence[str], user_id: UUID
+) -> AsyncGenerator[RowMapping, None]:
+    """Streams what agents have read on connections that a person owns."""
+    table = AgentRead.__table__.c
+    query = select(*(table[name] for name in columns)).join(Agent, Agent.id == table.agent_id)
+    query = query.where(Agent.connection_id.in_(_select_owned(user_id)))
+    async for row in _stream(session, query.order_by(table.agent_id, table.table_name, table.column_name)):
         yield row
 
 

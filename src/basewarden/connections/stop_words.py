@@ -7,6 +7,7 @@ from basewarden.connections.agent_states import AgentAction
 from basewarden.connections.models import Agent, AgentState, Connection
 
 _RUNNING = "What it is doing right now is cancelled. A write that was not committed is rolled back."
+_MAY_WRITE = "The agent may write where more people can read, whatever it has read so far."
 _PEOPLE = "People are not affected, and can undo what it wrote."
 
 
@@ -28,18 +29,36 @@ class StopDialog:
         return self.action in ("pause", "freeze")
 
 
-def list_agent_dialogs(agent: Agent) -> list[StopDialog]:
-    """Lists what can be done with an agent in its state, the strongest last; nothing for one whose token is dead."""
+def list_agent_dialogs(agent: Agent, *, has_read: bool = False) -> list[StopDialog]:
+    """Lists what can be done with an agent in its state, the strongest last; nothing for one whose token is dead.
+
+    `has_read`: it has read sensitive columns, which a release forgets.
+    """
     if agent.state in (AgentState.REVOKED, AgentState.EXPIRED):
         return []
     pause = _make_resume(agent.name) if agent.paused_at else _make_pause(agent.name)
     if agent.frozen_at is not None:
-        return [_make_release(agent)]
+        return [_make_release(agent, has_read=has_read)]
     return [pause, _make_freeze(agent.name)]
 
 
-def find_agent_dialog(agent: Agent, action: str) -> StopDialog | None:
-    return next((one for one in list_agent_dialogs(agent) if one.action == action), None)
+def find_agent_dialog(agent: Agent, action: str, *, has_read: bool = False) -> StopDialog | None:
+    found = next((one for one in list_agent_dialogs(agent, has_read=has_read) if one.action == action), None)
+    return make_reads_dialog(agent) if found is None and action == "release" and has_read else found
+
+
+def make_reads_dialog(agent: Agent) -> StopDialog:
+    """Makes the one for an agent that is not frozen and whose writes are guarded."""
+    return StopDialog(
+        "release",
+        "Release…",
+        f"Release “{agent.name}” from what it has read?",
+        [_MAY_WRITE, "When it reads a sensitive column again, the guard counts from then on."],
+        "What it has read it cannot forget. What it writes then can be undone.",
+        "Release agent",
+        "check",
+        needs_reason=True,
+    )
 
 
 def make_connection_dialog(connection: Connection) -> StopDialog:
@@ -70,13 +89,13 @@ def make_connection_dialog(connection: Connection) -> StopDialog:
     )
 
 
-def make_session_dialog() -> StopDialog:
-    """Makes the one for a frozen session."""
+def make_session_dialog(*, has_read: bool = False) -> StopDialog:
+    """Makes the one for a session that is frozen, or whose agent has read sensitive columns."""
     return StopDialog(
         "release",
         "Release…",
         "Release this session?",
-        ["It accepts writes again, with a full new budget."],
+        ["It accepts writes again, with a full new budget.", *([_MAY_WRITE] if has_read else [])],
         "Yes. You can freeze it again.",
         "Release session",
         "check",
@@ -120,7 +139,7 @@ def _make_freeze(name: str) -> StopDialog:
     )
 
 
-def _make_release(agent: Agent) -> StopDialog:
+def _make_release(agent: Agent, *, has_read: bool) -> StopDialog:
     effects = ["Its requests are accepted again, within the same limits."]
     if agent.paused_at is not None:
         effects = ["It is paused too, and stays so until it is resumed."]
@@ -128,7 +147,7 @@ def _make_release(agent: Agent) -> StopDialog:
         "release",
         "Release…",
         f"Release “{agent.name}”?",
-        [*effects, "A session that is frozen by itself stays frozen."],
+        [*effects, "A session that is frozen by itself stays frozen.", *([_MAY_WRITE] if has_read else [])],
         "Yes. You can freeze it again.",
         "Release agent",
         "check",

@@ -7,6 +7,7 @@ from basewarden.accounts import Person
 from basewarden.connections import queries
 from basewarden.connections.db_connections import make_dsn
 from basewarden.connections.errors import ConnectionFailed, Reason, TwoFactorRequired
+from basewarden.connections.guard.values import GUARD_OFF, GuardOptions, read_guard
 from basewarden.connections.models import Connection, Environment, Role
 from basewarden.connections.rest.client import RestClient
 from basewarden.connections.rest.keys import ProjectKey, parse_key
@@ -41,6 +42,7 @@ class ConnectionTarget:
     is_pooled: bool = False
     requires_two_factor: bool = False
     are_agents_frozen: bool = False
+    guard: GuardOptions = GUARD_OFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ class ConnectionTargets:
             is_pooled=bool((connection.facts or {}).get("is_pooled")),
             requires_two_factor=connection.requires_two_factor,
             are_agents_frozen=connection.agents_frozen_at is not None,
+            guard=read_guard(connection),
         )
 
     async def _load_role(self, key: tuple[UUID, UUID]) -> Role | None:

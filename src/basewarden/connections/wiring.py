@@ -20,6 +20,8 @@ from basewarden.connections.agent_states import AgentStates
 from basewarden.connections.callers import find_sidebar_connection, list_sidebar_connections
 from basewarden.connections.erasure import ConnectionErasure
 from basewarden.connections.export import CONNECTION_PARTS
+from basewarden.connections.guard import pages as guard_pages
+from basewarden.connections.guard import routes as guard_routes
 from basewarden.connections.invitations import accept_pages
 from basewarden.connections.invitations import pages as invitation_pages
 from basewarden.connections.invitations import routes as invitation_routes
@@ -59,6 +61,8 @@ ROUTERS = (
     two_factor_pages.router,
     agent_token_pages.router,
     agent_edit_pages.router,
+    guard_routes.router,
+    guard_pages.router,
 )
 KEEP_INVITATIONS = timedelta(days=30)
 """After they expired, so that an old link is reported as expired or used and not as unknown."""

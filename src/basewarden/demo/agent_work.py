@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from postgrest import CountMethod, ReturnMethod
 from postgrest.exceptions import APIError
 from supabase import AsyncClient, acreate_client
 
@@ -70,8 +71,13 @@ class AgentWork:
         self.print_line(f"  sets {len(read_rows(prices))} prices to {self._price} EUR")
         oldest = self.agent.table("customers").select("id").eq("tier", "guest").order("created_at")
         guests = read_rows(await oldest.limit(GUESTS_TO_DELETE).execute())
-        gone = await self.agent.table("customers").delete().in_("id", [row["id"] for row in guests]).execute()
-        self.print_line(f"  deletes {len(read_rows(gone))} customers, and by cascade the rows that refer to them")
+        gone = (
+            self.agent.table("customers")
+            .delete(count=CountMethod.exact, returning=ReturnMethod.minimal)
+            .in_("id", [row["id"] for row in guests])
+        )
+        deleted = (await gone.execute()).count
+        self.print_line(f"  deletes {deleted} customers, and by cascade the rows that refer to them")
         junk: list[Any] = [
             {"email": f"asdf{number}.{self.name}@example.org", "full_name": f"Test Test {number}"}
             for number in range(JUNK_ROWS)

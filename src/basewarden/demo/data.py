@@ -76,7 +76,7 @@ async def _sign_in(person: httpx.AsyncClient, password: str) -> None:
     credentials = {"email": EMAIL, "password": password}
     answer = await person.post("/api/auth/signin", json=credentials)
     if answer.status_code == httpx.codes.UNAUTHORIZED:
-        await _check_response(person.post("/api/auth/signup", json=signup))
+        await check_response(person.post("/api/auth/signup", json=signup))
         answer = await person.post("/api/auth/signin", json=credentials)
     if answer.status_code != httpx.codes.OK:
         raise StartError(
@@ -90,10 +90,10 @@ async def _ensure_connection(person: httpx.AsyncClient, saved: SavedDemo, shop_d
         found = await person.get(path)
         if found.status_code == httpx.codes.OK:
             if saved.shop_dsn != shop_dsn:
-                await _check_response(person.patch(path, json={"postgresUrl": shop_dsn}))
+                await check_response(person.patch(path, json={"postgresUrl": shop_dsn}))
             return saved.connection_id
     wanted = {"name": CONNECTION_NAME, "environment": "production", "postgresUrl": shop_dsn}
-    made: dict[str, Any] = (await _check_response(person.post("/api/connections", json=wanted))).json()
+    made: dict[str, Any] = (await check_response(person.post("/api/connections", json=wanted))).json()
     return str(made["id"])
 
 
@@ -111,11 +111,11 @@ async def _ensure_agent(person: httpx.AsyncClient, saved: SavedDemo, connection_
         "maxRowsPerWrite": MAX_ROWS_PER_WRITE,
         "maxWritesPerSession": MAX_WRITES_PER_SESSION,
     }
-    made = await _check_response(person.post(f"/api/connections/{connection_id}/agents", json=wanted))
+    made = await check_response(person.post(f"/api/connections/{connection_id}/agents", json=wanted))
     return str(made.json()["token"])
 
 
-async def _check_response(request: Any) -> httpx.Response:
+async def check_response(request: Any) -> httpx.Response:
     answer: httpx.Response = await request
     if answer.is_error:
         raise StartError(f"The demo could not be set up: {answer.request.url.path} answered {answer.text}")

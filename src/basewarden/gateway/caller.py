@@ -13,6 +13,7 @@ from basewarden.connections import (
     Agents,
     ConnectionTarget,
     ConnectionTargets,
+    GuardOptions,
     Role,
     StopCode,
     make_stop_error,
@@ -23,7 +24,7 @@ from basewarden.gateway.recording.reviewing import WriteReview
 from basewarden.journal import Kind, SessionCaller
 from basewarden.policy import Policy, read_name
 from basewarden.settings import Settings
-from pgrest import ColumnRules, Session
+from pgrest import ColumnName, ColumnRules, Session
 
 _MOST_KNOWN = 10_000
 
@@ -52,6 +53,8 @@ class Caller:
     """Of its own, below the deployment's limit."""
     query_seconds: float | None = None
     stop: StopCode | None = None
+    reads: frozenset[ColumnName] = frozenset()
+    """The sensitive columns that it is known to have read."""
     review: WriteReview | None = None
     """Of a write that a person has approved."""
 
@@ -63,6 +66,12 @@ class Caller:
     @property
     def must_propose(self) -> bool:
         return self.policy.must_propose and self.review is None
+
+    @property
+    def guard(self) -> GuardOptions | None:
+        """None where what the caller reads does not matter for what it writes; so it is for people."""
+        guard = self.connection.guard
+        return guard if self.kind == "agent" and guard.is_on else None
 
     @property
     def can_write(self) -> bool:
@@ -179,6 +188,7 @@ def make_agent_caller(agent: AgentCaller, target: ConnectionTarget, *, query_sec
         requests_per_minute=agent.requests_per_minute,
         query_seconds=query_seconds,
         stop="connection_frozen" if target.are_agents_frozen else agent.stop,
+        reads=frozenset((read_name(table), column) for table, column in agent.reads),
     )
 
 

@@ -14,10 +14,11 @@ from basewarden.gateway.api.access import ApiAccess
 from basewarden.gateway.api.project import ApiProject
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.errors import NeedsPostgres
+from basewarden.gateway.guarding import ProjectGuard
 from basewarden.gateway.recording.sqlstates import INVALID_PARAMETER_VALUE
 from basewarden.gateway.sharing import POOL_SIZE, SNAPSHOT, STATUS_QUERY, PoolSharing
 from basewarden.gateway.visibility import NarrowedSchemas, RuledCallers
-from basewarden.policy import find_unknown_columns, find_unknown_names
+from basewarden.policy import GuardFacts, find_unknown_columns, find_unknown_names
 from pgrest import (
     ColumnFacts,
     DatabaseError,
@@ -32,6 +33,7 @@ from pgrest import (
     SchemaCache,
     Statement,
     Terms,
+    load_audience_facts,
     load_column_facts,
     parse_address,
 )
@@ -63,6 +65,7 @@ class Project:
         self.templates = PlanTemplates()
         self.narrowed = NarrowedSchemas()
         self._ruled = RuledCallers(self._load_facts)
+        self.guard = ProjectGuard(self._load_guard_facts)
         self._cache = SchemaCache(
             self.pool,
             self.config.schemas,
@@ -99,6 +102,10 @@ class Project:
     async def _load_facts(self) -> ColumnFacts:
         async with self.pool.acquire(SNAPSHOT) as connection:
             return await load_column_facts(connection)
+
+    async def _load_guard_facts(self) -> GuardFacts:
+        async with self.pool.acquire(SNAPSHOT) as connection:
+            return GuardFacts(await load_column_facts(connection), await load_audience_facts(connection))
 
     async def close(self) -> None:
         await self._cache.close()

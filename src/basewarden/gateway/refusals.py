@@ -6,8 +6,10 @@ from urllib.parse import unquote_plus
 
 from basewarden.errors import AppError
 from basewarden.gateway.caller import Caller
+from basewarden.gateway.guarding import spell_column
 from basewarden.gateway.rest import RestCall
 from basewarden.journal import Refusal
+from basewarden.policy import EgressBlocked
 from pgrest import RestConfig
 
 POLICY_CODES: Final = frozenset(
@@ -25,6 +27,7 @@ POLICY_CODES: Final = frozenset(
         "connection_frozen",
         "capture_unsupported",
         "capture_blind",
+        "egress_blocked",
     }
 )
 MAX_SUMMARY: Final = 200
@@ -52,6 +55,7 @@ def describe_refusal(caller: Caller, call: RestCall, config: RestConfig, error: 
         summary=_summarise(call),
         label=call.label,
         row_limit=caller.max_rows if error.code == "row_limit" else None,
+        after_reading=tuple(map(spell_column, error.reads)) if isinstance(error, EgressBlocked) else (),
     )
 
 

@@ -6,13 +6,26 @@ from typing import Any
 
 from basewarden.accounts import SignInSessions
 from basewarden.audit import Audit
-from basewarden.connections import AgentChecks, AgentEdits, Agents, Connections, ConnectionTargets, ProjectTables
+from basewarden.connections import (
+    AgentChecks,
+    AgentEdits,
+    AgentReads,
+    Agents,
+    Connections,
+    ConnectionTargets,
+    GuardFindings,
+    GuardSettings,
+    ProjectTables,
+)
 from basewarden.db import Database, Listener
 from basewarden.gateway.api.backend import ApiBackend
 from basewarden.gateway.asgi import DataAPI
 from basewarden.gateway.backends import Backends
 from basewarden.gateway.caller import Callers
 from basewarden.gateway.direct.backend import DirectBackend
+from basewarden.gateway.direct.value_sample import sample_values
+from basewarden.gateway.guard_findings import list_guarded_tables
+from basewarden.gateway.guarding import EgressGuard
 from basewarden.gateway.limits import RateLimits
 from basewarden.gateway.project_tables import find_example, list_column_names, list_table_names
 from basewarden.gateway.projects import Projects
@@ -33,13 +46,17 @@ def wire(registry: Registry) -> None:
     checks = AgentChecks(registry.get(Connections), projects.find_unknown, projects.find_unknown_columns)
     agents = registry.add(Agents(database, listener, checks, registry.get(Audit)))
     registry.add(AgentEdits(database, listener, checks, registry.get(Audit)))
+    registry.add(GuardSettings(listener, checks, registry.get(Audit)))
     names, columns = partial(list_table_names, projects), partial(list_column_names, projects)
+    found, sampled = partial(list_guarded_tables, projects, targets), partial(sample_values, projects, targets)
+    registry.add(GuardFindings(found, sampled))
     registry.add(ProjectTables(names, columns, partial(find_example, projects)))
     registry.add(Callers(agents, registry.get(SignInSessions), targets, settings))
     registry.add(RateLimits(settings))
     registry.add(RunningRequests(listener, agents.list_stops))
-    reads, proposer = registry.get(ReadCounter), Proposer(registry.get(Proposals), settings.origin)
-    registry.add(Backends(DirectBackend(recorder, reads), ApiBackend(recorder, reads), proposer))
+    reads, guard = registry.get(ReadCounter), EgressGuard(AgentReads(database, listener))
+    proposer = Proposer(registry.get(Proposals), settings.origin)
+    registry.add(Backends(DirectBackend(recorder, reads, guard), ApiBackend(recorder, reads, guard), proposer))
     registry.add(Reconciler(database, projects.query_transaction_status))
 
 

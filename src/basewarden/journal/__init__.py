@@ -62,7 +62,7 @@ from basewarden.journal.sessions import (
 )
 from basewarden.journal.shown_rows import split_changed_columns
 from basewarden.journal.statements import describe_change
-from basewarden.journal.timeline import REFUSAL_WORDS, describe_refused, describe_writes
+from basewarden.journal.timeline import describe_refused, describe_writes, explain_refusal
 from basewarden.journal.values import (
     Capture,
     Image,
@@ -85,7 +85,6 @@ __all__ = [
     "DELETED_PERSON",
     "INTENT_LIFE",
     "NO_NAMES",
-    "REFUSAL_WORDS",
     "SESSION_TOPIC",
     "AgentNamed",
     "Capture",
@@ -139,6 +138,7 @@ __all__ = [
     "describe_writes",
     "encode_key",
     "ensure_partitions",
+    "explain_refusal",
     "find_member_write",
     "find_oldest_pending_age",
     "find_progress",

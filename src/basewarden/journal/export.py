@@ -65,6 +65,7 @@ _REFUSAL = (
     "summary",
     "count",
     "row_limit",
+    "after_reading",
 )
 _INTERVENTION = (
     "id",

@@ -35,14 +35,14 @@ async def freeze_session(
     return session
 
 
-async def release_session(db: WriteSession, connection_id: UUID, session_id: str) -> JournalSession | None:
-    """Accepts writes again, with a full new budget; None if it is not frozen."""
+async def release_session(db: WriteSession, connection_id: UUID, session_id: str) -> tuple[JournalSession, bool]:
+    """Accepts writes again, with a full new budget; the second value says whether the session was frozen."""
     session = await _lock(db, connection_id, session_id)
     if session.frozen_at is None:
-        return None
+        return session, False
     session.frozen_at = session.frozen_reason = None
     session.budget_from, session.rows_from = session.write_count, session.row_count
-    return session
+    return session, True
 
 
 def _may_be_written(session: JournalSession) -> bool:

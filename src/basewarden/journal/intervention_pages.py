@@ -1,7 +1,6 @@
 """The pages that ask before an agent, or all agents of a connection, are stopped or released; each is a dialog too."""
 
 from typing import Any
-from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import ConfigDict
@@ -15,15 +14,17 @@ from basewarden.connections import (
     Membership,
     StopDialog,
     find_agent_dialog,
+    list_reads,
     make_connection_dialog,
     make_session_dialog,
     parse_agent_id,
 )
 from basewarden.core.ids import parse_id
-from basewarden.db import WriteSession
+from basewarden.db import ReadSession, WriteSession
 from basewarden.errors import NotFound
 from basewarden.journal.intervention_routes import InterventionsDep, ReleaseBody, StopBody
 from basewarden.journal.interventions import FreezeAction, Intervener, IntervenerDep, Interventions
+from basewarden.journal.models import JournalSession
 from basewarden.journal.service import get_session
 from basewarden.web import Form, Pages, PagesDep, Reading, Writing, parse_form, redirect, show_again
 
@@ -48,7 +49,7 @@ async def get_agent_question(
     """Leads to the agent's page where it is in that state already."""
     _check_action(action)
     agent = await agents.get(db, member.connection.id, parse_agent_id(agent_id))
-    dialog = find_agent_dialog(agent, action)
+    dialog = await _find_dialog(db, agent, action)
     if dialog is None:
         return redirect(_path(agent))
     return pages.render(request, _PAGE, typed={}, errors={}, **_describe_agent(agent, dialog))
@@ -69,7 +70,7 @@ async def post_agent_action(
 ) -> Response:
     _check_action(action)
     agent = await agents.get(reading, by.member.connection.id, parse_agent_id(agent_id))
-    dialog = find_agent_dialog(agent, action)
+    dialog = await _find_dialog(reading, agent, action)
     if dialog is None:
         return redirect(_path(agent))
     form = await _parse(request, dialog)
@@ -93,7 +94,7 @@ async def get_release_session(
     request: Request, session_id: str, member: Editor, db: Reading, pages: PagesDep
 ) -> Response:
     found = await get_session(db, member.connection.id, session_id)
-    return pages.render(request, _PAGE, typed={}, errors={}, **_describe_session(member, found.session.id))
+    return pages.render(request, _PAGE, typed={}, errors={}, **await _describe_session(db, member, found.session))
 
 
 @router.post("/sessions/{session_id}/release")
@@ -110,7 +111,7 @@ async def post_release_session(
     form = await parse_form(request, ReleaseForm)
     if form.data is None:
         found = await get_session(reading, by.member.connection.id, session_id)
-        return show_again(request, pages, _PAGE, form, **_describe_session(by.member, found.session.id))
+        return show_again(request, pages, _PAGE, form, **await _describe_session(reading, by.member, found.session))
     await interventions.apply_to_session(db, by, session_id, "release", form.data.reason)
     return redirect(f"/c/{by.member.connection.id}/sessions/{parse_id(session_id)}?done=released")
 
@@ -154,9 +155,19 @@ def _describe_all(member: Membership) -> dict[str, Any]:
     return {"dialog": make_connection_dialog(member.connection), "agent": None, "room": room, "path": home}
 
 
-def _describe_session(member: Membership, session_id: UUID) -> dict[str, Any]:
-    path = f"/c/{member.connection.id}/sessions/{session_id}"
-    return {"dialog": make_session_dialog(), "agent": None, "room": ("Sessions", "sessions"), "path": path}
+async def _describe_session(db: ReadSession, member: Membership, session: JournalSession) -> dict[str, Any]:
+    path = f"/c/{member.connection.id}/sessions/{session.id}"
+    has_read = session.agent_id is not None and bool(await list_reads(db, session.agent_id))
+    return {
+        "dialog": make_session_dialog(has_read=has_read),
+        "agent": None,
+        "room": ("Sessions", "sessions"),
+        "path": path,
+    }
+
+
+async def _find_dialog(db: ReadSession, agent: Agent, action: str) -> StopDialog | None:
+    return find_agent_dialog(agent, action, has_read=bool(await list_reads(db, agent.id)))
 
 
 async def _parse(request: Request, dialog: StopDialog) -> Form[Any]:

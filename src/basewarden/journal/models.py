@@ -186,6 +186,7 @@ class JournalRefusal(Base):
     summary: Mapped[str] = mapped_column(Text)
     count: Mapped[int] = mapped_column(BigInteger, server_default="1")
     row_limit: Mapped[int | None]  # that the write would have passed, as it was then
+    after_reading: Mapped[list[str] | None] = mapped_column(ARRAY(Text))  # `schema.table.column` of what it had read
     xact: Mapped[int | None] = mapped_column(BigInteger)  # our transaction that last counted it
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.connections import Role, Viewer, count_agents, make_session_dialog
+from basewarden.connections import Role, Viewer, count_agents, list_reads, make_session_dialog
 from basewarden.core.brief import make_brief
 from basewarden.db import ReadSession
 from basewarden.errors import NotFound
@@ -124,6 +124,8 @@ async def get_session(
         timeline = mark_all_undone(timeline)
     if summary.session.kind == "member":
         timeline = hide_requests(timeline)
+    agent_id = summary.session.agent_id
+    reads = await list_reads(db, agent_id) if agent_id is not None else ()
     return pages.render(
         request,
         "journal/session.html",
@@ -138,7 +140,8 @@ async def get_session(
         previous_href=_find_previous(path, write, after),
         can_undo=member.role.includes(Role.EDITOR),
         can_freeze=member.role.includes(Role.EDITOR) and summary.session.kind != "undo",
-        release_dialog=make_session_dialog(),
+        release_dialog=make_session_dialog(has_read=bool(reads)),
+        reads=reads,
         done=_DONE.get(request.query_params.get("done", "")),
         is_just_frozen=request.query_params.get("done") == "frozen",
         **await _read_undo(db, summary),

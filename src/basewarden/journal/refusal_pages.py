@@ -16,7 +16,7 @@ from basewarden.core.ids import parse_id
 from basewarden.journal.models import JournalRefusal
 from basewarden.journal.refusals import service
 from basewarden.journal.refusals.queries import count_by_code
-from basewarden.journal.timeline import REFUSAL_WORDS, describe_filter, describe_refused
+from basewarden.journal.timeline import REFUSAL_WORDS, describe_filter, describe_refused, explain_refusal
 from basewarden.web import PagesDep, Reading, count_things
 
 REASONS_SHOWN = 3
@@ -69,7 +69,7 @@ async def get_refusals(
 
 
 def _show(refusal: JournalRefusal) -> BlockedRequest:
-    reason = REFUSAL_WORDS.get(refusal.code, refusal.code)
+    reason = explain_refusal(refusal)
     if refusal.row_limit is not None:
         reason = f"would have changed more than {count_things(refusal.row_limit, 'row')}"
     return BlockedRequest(

@@ -111,6 +111,9 @@ class RefusalOut(ResponseBody):
     method: str
     table: str | None
     summary: str = Field(description="The request without its values.")
+    after_reading: list[str] = Field(
+        description="Of `egress_blocked`: the columns that the agent had read.", examples=[["public.customers.email"]]
+    )
     session_id: UUID | None
 
 

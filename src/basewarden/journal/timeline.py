@@ -32,6 +32,7 @@ REFUSALS_SHOWN = 200
 INTERVENTIONS_SHOWN = 100
 LEFT_LISTED = 10_000
 CONDITIONS_SHOWN = 2
+COLUMNS_SHOWN = 2
 _VALUES = re.compile(r"\(([^()]*,[^()]*,[^()]*)(\)|$)")
 _CONDITION = re.compile(r"(\w+)=(?:eq|neq|gt|gte|lt|lte|in|is|like|ilike)\.…")
 _REFUSED_VERBS = {"POST": "add to", "PUT": "add to", "PATCH": "change", "DELETE": "delete", "GET": "read"}
@@ -39,6 +40,7 @@ REFUSAL_WORDS = {
     "read_only": "the token is read-only",
     "table_denied": "the table is not on the token's list",
     "column_denied": "the token may not use that column in this way",
+    "egress_blocked": "the agent had read sensitive columns, and others can read what it was to write",
     "budget_exceeded": "its rows of this hour are used up",
     "too_many_proposals": "too many of its writes wait for an approval",
     "filter_required": "an update or delete needs a filter",
@@ -271,7 +273,7 @@ def describe_writes(writes: Sequence[JournalWrite]) -> str:
 
 
 def _show_refusal(refusal: JournalRefusal) -> ShownRefusal:
-    reason = REFUSAL_WORDS.get(refusal.code, refusal.code)
+    reason = explain_refusal(refusal)
     title = f"Blocked: {describe_refused(refusal)}"
     return ShownRefusal(refusal.at, title, refusal.summary, refusal.code, reason, refusal.count)
 
@@ -284,6 +286,16 @@ def describe_refused(refusal: JournalRefusal) -> str:
     """Returns "delete orders": what a refused request was to do."""
     verb = _REFUSED_VERBS.get(refusal.method, refusal.method)
     return f"{verb} {show_name((refusal.table or '').rpartition('.')[2])}".strip()
+
+
+def explain_refusal(refusal: JournalRefusal) -> str:
+    """Returns "it would have written to a public table after reading customers.email": why a request was refused."""
+    if not refusal.after_reading:
+        return REFUSAL_WORDS.get(refusal.code, refusal.code)
+    names = [name.removeprefix("public.") for name in refusal.after_reading]
+    shown = ", ".join(show_name(name) for name in names[:COLUMNS_SHOWN])
+    more = f" and {len(names) - COLUMNS_SHOWN} more" if len(names) > COLUMNS_SHOWN else ""
+    return f"it would have written to a public table after reading {shown}{more}"
 
 
 def describe_filter(summary: str) -> str:

@@ -5,6 +5,7 @@ from basewarden.policy.decisions import Allowed, Decision, Refused, decide, deci
 from basewarden.policy.errors import (
     BudgetExceeded,
     ColumnDenied,
+    EgressBlocked,
     FilterRequired,
     ReadOnly,
     RowLimit,
@@ -12,11 +13,13 @@ from basewarden.policy.errors import (
     row_limit,
     table_denied,
 )
+from basewarden.policy.guard import GuardFacts, GuardMarks, GuardRules
 from basewarden.policy.model import Policy, VisibleNames
 from basewarden.policy.names import find_unknown_columns, find_unknown_names, format_table, read_name
 from basewarden.policy.read_counter import ReadCounter
 from basewarden.policy.statements import CountedRows, add_use, lock_use, make_hours, read_use, settle_use
 from basewarden.policy.usage import HourOfUse
+from basewarden.policy.value_patterns import classify_column
 
 __all__ = [
     "Allowed",
@@ -24,7 +27,11 @@ __all__ = [
     "ColumnDenied",
     "CountedRows",
     "Decision",
+    "EgressBlocked",
     "FilterRequired",
+    "GuardFacts",
+    "GuardMarks",
+    "GuardRules",
     "HourOfUse",
     "Policy",
     "ReadCounter",
@@ -35,6 +42,7 @@ __all__ = [
     "VisibleNames",
     "add_use",
     "apply_column_rules",
+    "classify_column",
     "decide",
     "decide_cascade",
     "decide_head",

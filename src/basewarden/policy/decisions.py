@@ -4,11 +4,13 @@ A caller with a list of tables is refused the same way whether what it names exi
 did not send.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from basewarden.errors import AppError
 from basewarden.policy.errors import (
     ColumnDenied,
+    EgressBlocked,
     ReadOnly,
     cascade_denied,
     cascade_read_only,
@@ -20,6 +22,7 @@ from basewarden.policy.errors import (
 from basewarden.policy.model import Policy
 from pgrest import (
     CallPlan,
+    ColumnName,
     DatabasePlan,
     DeletePlan,
     InsertPlan,
@@ -66,6 +69,8 @@ def decide_head(policy: Policy, request: Request, schema: Schema | None) -> Deci
         return Refused(table_read_only(name))
     if kind == "function" and is_write and not policy.can_write and _always_writes(request, schema):
         return Refused(ReadOnly())
+    if is_write and policy.closed and (kind == "function" or name in policy.closed):
+        return Refused(EgressBlocked(policy.closed.get(name) or _list_all(policy.closed)))
     if request.method in ("PATCH", "DELETE") and policy.needs_filter and not _is_filtered(request):
         return Refused(filter_required())
     return ALLOWED
@@ -89,6 +94,8 @@ def decide(policy: Policy, plan: DatabasePlan) -> Decision:
 
 def decide_cascade(policy: Policy, table: Name) -> Decision:
     """Whether a foreign key may change rows of this table as a consequence of the caller's write."""
+    if table in policy.closed:
+        return Refused(EgressBlocked(policy.closed[table]))
     if policy.may_change(table):
         return ALLOWED
     return Refused(cascade_read_only(table) if policy.may_read(table) else cascade_denied())
@@ -112,6 +119,10 @@ def find_reach(policy: Policy, schema: Schema, kinds: frozenset[TableKind]) -> R
         calls_volatile=policy.can_write,
         denied={name: rules.denied for name, rules in policy.columns.items()},
     )
+
+
+def _list_all(closed: Mapping[Name, Sequence[ColumnName]]) -> list[ColumnName]:
+    return sorted({one for reads in closed.values() for one in reads})
 
 
 def _always_writes(request: Request, schema: Schema | None) -> bool:

@@ -1,11 +1,11 @@
 """What a request is refused with for what its caller may not do. The messages name no setting of the policy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import ceil
 
 from basewarden.errors import AppError, Forbidden, TooMany
 from basewarden.policy.names import format_function, format_table
-from pgrest import Name
+from pgrest import ColumnName, Name
 
 
 class ReadOnly(Forbidden):
@@ -41,6 +41,17 @@ class BudgetExceeded(TooMany):
 class ColumnDenied(Forbidden):
     code = "column_denied"
     message = "This token may not use that column in this way."
+
+
+class EgressBlocked(Forbidden):
+    """`reads` are what the token has read; they are for people, and the message names none of them."""
+
+    code = "egress_blocked"
+    message = "After what this token has read, it may not write there. Nothing was changed; a person must decide."
+
+    def __init__(self, reads: Sequence[ColumnName]) -> None:
+        super().__init__()
+        self.reads = tuple(sorted(reads))
 
 
 def write_denied(columns: Iterable[str] = ()) -> ColumnDenied:

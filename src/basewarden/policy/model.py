@@ -1,11 +1,11 @@
 """What one caller may do, as one immutable value."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from pgrest import ColumnRules, Name
+from pgrest import ColumnName, ColumnRules, Name
 
 
 class VisibleNames(NamedTuple):
@@ -48,6 +48,8 @@ class Policy:
     columns: Mapping[Name, ColumnRules] = field(default_factory=dict)
     guards: WriteGuards | None = None
     must_propose: bool = False
+    closed: Mapping[Name, Sequence[ColumnName]] = field(default_factory=dict)
+    """Tables that it may not write to after what it has read, each with what that was. Then no function may write."""
 
     @cached_property
     def names(self) -> VisibleNames | None:

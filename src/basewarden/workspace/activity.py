@@ -8,13 +8,13 @@ from itertools import groupby
 from basewarden.connections import Membership, Role
 from basewarden.db import ReadSession
 from basewarden.journal import (
-    REFUSAL_WORDS,
     JournalIntervention,
     JournalRefusal,
     SessionSummary,
     UndoneRows,
     describe_intervention,
     describe_refused,
+    explain_refusal,
     list_interventions,
     list_latest_refusals,
     list_sessions,
@@ -151,7 +151,7 @@ def _show_refusal(refusal: JournalRefusal, member: Membership) -> ActivityRow:
         what=describe_refused(refusal),
         request=refusal.summary,
         href=f"{home}/refusals?agent={refusal.agent_id}",
-        note=f"{REFUSAL_WORDS.get(refusal.code, refusal.code)}{times}",
+        note=f"{explain_refusal(refusal)}{times}",
         status="blocked",
         is_blocked=True,
     )

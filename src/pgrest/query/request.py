@@ -1,7 +1,7 @@
 """What the client asks for, read from HTTP and not yet held against any database."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import itemgetter
@@ -75,6 +75,14 @@ class Query:
     @property
     def canonical(self) -> str:
         return make_canonical(self.pairs)
+
+    def list_deciding_fields(self) -> Iterator[tuple[EmbedPath, str]]:
+        """What rows are filtered and ordered by, each with the path of its resource."""
+        conditions = [(one.path, one.filter) for one in self.filters] + [(one.path, one.logic) for one in self.logic]
+        for path, condition in conditions:
+            yield from ((path, field.name) for field in condition.fields())
+        for path, terms in self.orders:
+            yield from (((*path, term.relation) if term.relation else path, term.field.name) for term in terms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from typing import TypeVar, cast
 
 from pgrest.config import RestConfig
 from pgrest.errors import PgrestError
@@ -102,6 +103,8 @@ def _read_payload(
 
 
 _BODY = -1
+C = TypeVar("C")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,7 @@ class PlanTemplate:
     _runs_code: dict[bool, bool] = field(default_factory=dict)
     _openings: dict[str | None, Statement | None] = field(default_factory=dict)
     _last: list[tuple[Session, Headers, Sequence[Statement]]] = field(default_factory=list)
+    _conclusion: list[tuple[object, object]] = field(default_factory=list)
 
     def fill(self, name: Hashable, shaped: RequestShape, build: Callable[[Builder], str]) -> Statement:
         """A statement of this plan for another request of its shape; `build` writes it the first time."""
@@ -203,6 +207,15 @@ class PlanTemplate:
         prelude = make()
         self._last[:] = [(session, headers, prelude)]
         return prelude
+
+    def conclude(self, rules: C, find: Callable[[C, DatabasePlan], T]) -> T:
+        """What `find` says of the plan: the same as last time under the same rules."""
+        for known, found in self._conclusion:
+            if known is rules:
+                return cast("T", found)
+        found = find(rules, self.plan)
+        self._conclusion[:] = [(rules, found)]
+        return found
 
     def _statement(self, builder: Builder) -> str:
         return statement_sql(builder, self.plan)

@@ -2,5 +2,6 @@
 
 from basewarden.demo.shop.digest import digest_tables
 from basewarden.demo.shop.load import ShopAccess, create_shop
+from basewarden.demo.shop.support import INJECTION_SUBJECT
 
-__all__ = ["ShopAccess", "create_shop", "digest_tables"]
+__all__ = ["INJECTION_SUBJECT", "ShopAccess", "create_shop", "digest_tables"]

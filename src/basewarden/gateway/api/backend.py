@@ -3,6 +3,7 @@
 import re
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -18,6 +19,7 @@ from basewarden.gateway.api.headers import (
     takes_gzip,
 )
 from basewarden.gateway.api.journaled_request import OUTDATED_CODES
+from basewarden.gateway.api.named_columns import list_requested_columns
 from basewarden.gateway.api.policy import check_limits, check_request
 from basewarden.gateway.api.project import ApiProject, PreparedCall
 from basewarden.gateway.api.recorded_write import handle_write
@@ -28,14 +30,16 @@ from basewarden.gateway.api.url_encoding import encode_path, encode_query
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.concealment import conceal
 from basewarden.gateway.errors import UpstreamInvalid
+from basewarden.gateway.guarding import EgressGuard, GuardedRequest, list_public_tables
 from basewarden.gateway.read_budget import bound_call
 from basewarden.gateway.recording.reviewing import HeldForApproval, ReviewedRecorder, WriteRecorder
 from basewarden.gateway.recording.schema_retry import SnapshotStale, run_on_current_schema
 from basewarden.gateway.rest import RestCall, RestResult
 from basewarden.gateway.row_counting import count_rows
 from basewarden.journal import Recorder
-from basewarden.policy import BudgetExceeded, ReadCounter
+from basewarden.policy import BudgetExceeded, GuardRules, ReadCounter
 from pgrest import (
+    ColumnName,
     Payload,
     PgrestError,
     Request,
@@ -62,9 +66,10 @@ _TIMEZONE = re.compile(r"[A-Za-z0-9_+/-]{1,64}\Z")
 class ApiBackend:
     """Handles requests to projects that are reached through their own REST API."""
 
-    def __init__(self, recorder: Recorder, reads: ReadCounter) -> None:
+    def __init__(self, recorder: Recorder, reads: ReadCounter, guard: EgressGuard) -> None:
         self._recorder = recorder
         self._reads = reads
+        self._guard = guard
 
     async def handle(self, project: ApiProject, caller: Caller, call: RestCall) -> RestResult:
         """The whole answer."""
@@ -97,18 +102,28 @@ class ApiBackend:
         with _concealing(project, caller, call) as concealing:
             key = _read_key(caller, call)
             concealing.schema = await project.find_schema() if caller.policy.names is not None else None
+            rules = await _find_rules(project, caller)
             kept = project.prepared.find(key, concealing.schema) if key is not None else None
-            if kept is not None:
+            if kept is not None and kept.rules is rules:
+                await self._add_reads(caller, rules, kept.sensitive)
                 return await self._fetch(project, kept)
+            if rules is not None and call.method not in _ANSWERED_WITHOUT_A_WRITE:
+                caller = await self._guard.close_tables(caller, rules, list_public_tables(caller))
             request = await self._check(project, caller, call, concealing)
+            sensitive = await _find_sensitive(project, rules, request)
+            await self._add_reads(caller, rules, sensitive)
             if request.method not in _ANSWERED_WITHOUT_A_WRITE:
                 request = await read_body(request, call.body)
                 answer = await self._write_counted(project, caller, call, request, concealing.schema)
                 return concealing.conceal_answer(answer)
-            prepared = _prepare_read(project, caller, request, call)
+            prepared = replace(_prepare_read(project, caller, request, call), sensitive=sensitive, rules=rules)
             if key is not None:
                 project.prepared.keep(key, concealing.schema, prepared)
             return await self._fetch(project, prepared)
+
+    async def _add_reads(self, caller: Caller, rules: GuardRules | None, sensitive: frozenset[ColumnName]) -> None:
+        if rules is not None and not sensitive <= caller.reads:
+            await self._guard.add_reads(caller, GuardedRequest(rules, sensitive))
 
     async def _check(self, project: ApiProject, caller: Caller, call: RestCall, concealing: "_Concealing") -> Request:
         """The request without its body. `concealing` then has the snapshot on which it is within the limits."""
@@ -180,6 +195,21 @@ class ApiBackend:
             if error.code in OUTDATED_CODES:
                 project.refresh_soon()
             raise
+
+
+async def _find_rules(project: ApiProject, caller: Caller) -> GuardRules | None:
+    """None where nothing that the caller reads can close a table. Marks alone say which tables are public."""
+    guard = caller.guard
+    if guard is None or not guard.has_public_tables:
+        return None
+    schema = await project.find_schema()
+    return project.guard.find(guard, schema) or await project.guard.load(guard, schema)
+
+
+async def _find_sensitive(project: ApiProject, rules: GuardRules | None, request: Request) -> frozenset[ColumnName]:
+    if rules is None:
+        return frozenset()
+    return rules.find_sensitive(list_requested_columns(await project.find_schema(), request, project.config))
 
 
 async def _read_whole(answer: UpstreamStream) -> RestResult:

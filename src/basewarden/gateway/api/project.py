@@ -28,9 +28,10 @@ from basewarden.gateway.api.openapi import read_schema
 from basewarden.gateway.api.upstream_client import ProjectUpstream, explain_unreachable
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.errors import ColumnRulesUnsupported, SchemaNotExposed, UpstreamInvalid, UpstreamTimeout
+from basewarden.gateway.guarding import ProjectGuard
 from basewarden.gateway.visibility import NarrowedSchemas
-from basewarden.policy import VisibleNames
-from pgrest import NarrowedSchema, RestConfig, Schema
+from basewarden.policy import GuardRules, VisibleNames
+from pgrest import ColumnName, NarrowedSchema, RestConfig, Schema
 
 _FRESH_SECONDS = 30.0
 _SOONEST_SECONDS = 2.0
@@ -67,6 +68,9 @@ class PreparedCall:
     method: str
     shows_profile: bool
     takes_gzip: bool
+    sensitive: frozenset[ColumnName] = frozenset()
+    """What it reads of sensitive columns, under the rules that it was prepared with."""
+    rules: GuardRules | None = field(default=None, repr=False)
 
 
 class ApiProject:
@@ -81,6 +85,7 @@ class ApiProject:
         self.config = replace(_REST, schemas=target.api.schemas)
         self.prepared = KeptCalls()
         self.narrowed = NarrowedSchemas()
+        self.guard = ProjectGuard(None)
         self._snapshot: ApiSnapshot | None = None
         self._unknown_schema = Schema(self.config.schemas, {})
         self._loaded_at = self._tried_at = self._failed_at = float("-inf")

@@ -15,6 +15,7 @@ from basewarden.gateway.concealment import conceal
 from basewarden.gateway.direct.capture import capture_write
 from basewarden.gateway.direct.context import WriteContext, WriteOutcome
 from basewarden.gateway.errors import WriteTooLarge
+from basewarden.gateway.guarding import EgressGuard, GuardedRequest, find_sensitive
 from basewarden.gateway.policy import check_plan, find_visible_schema
 from basewarden.gateway.projects import Project
 from basewarden.gateway.read_budget import bound_read
@@ -27,9 +28,10 @@ from basewarden.gateway.row_counting import count_rows
 from basewarden.gateway.running import hold_stops
 from basewarden.gateway.visibility import CallerScope
 from basewarden.journal import Recorder, WriteEntry
-from basewarden.policy import ReadCounter
+from basewarden.policy import GuardRules, ReadCounter
 from pgrest import (
     CallPlan,
+    ColumnName,
     DatabaseError,
     DatabasePlan,
     DbConnection,
@@ -77,9 +79,10 @@ T = TypeVar("T")
 class DirectBackend:
     """Handles requests to projects with a Postgres connection string."""
 
-    def __init__(self, recorder: Recorder, reads: ReadCounter) -> None:
+    def __init__(self, recorder: Recorder, reads: ReadCounter, guard: EgressGuard) -> None:
         self._recorder = recorder
         self._reads = reads
+        self._guard = guard
 
     async def check(self, project: Project, caller: Caller, call: RestCall) -> None:
         """Raises what `handle` would refuse whatever the body is, before the body is read."""
@@ -87,9 +90,12 @@ class DirectBackend:
 
     def handle(self, project: Project, caller: Caller, call: RestCall) -> Awaitable[RestResult]:
         """Raises PgrestError, DatabaseError or AppError; then nothing was changed."""
-        return _concealing(project, caller, call, partial(self._answer, project, caller, call))
+        return _concealing(project, caller, call, partial(self._answer, project, caller, call, set()))
 
-    async def _answer(self, project: Project, caller: Caller, call: RestCall, schema: Schema) -> RestResult:
+    async def _answer(
+        self, project: Project, caller: Caller, call: RestCall, added: set[ColumnName], schema: Schema
+    ) -> RestResult:
+        """`added` is what earlier tries of the request were the first to read."""
         if caller.policy.columns:
             caller = await project.apply_column_rules(caller, schema)
         with span("plan"):
@@ -102,11 +108,24 @@ class DirectBackend:
             return await _describe(project, caller, schema, prepared.request, plan)
         with span("policy"):
             check_plan(caller.policy, plan, again=prepared.is_repeated)
+        guarded = None
+        if caller.guard is not None:
+            rules = project.guard.find(caller.guard, schema) or await project.guard.load(caller.guard, schema)
+            guarded = GuardedRequest(rules, _find_sensitive(rules, prepared), added)
+            if not (plan.read_only and guarded.is_known(caller)):
+                await self._admit(caller, guarded, plan)
         if isinstance(plan, ReadPlan | CallPlan) and plan.read_only:
             if caller.max_read_rows is not None:
                 return await self._read_counted(project, caller, prepared, caller.max_read_rows)
             return await _read(project, caller, call, prepared, plan)
-        return await self._write(project, caller, call, prepared, plan)
+        return await self._write(project, caller, call, prepared, plan, guarded)
+
+    async def _admit(self, caller: Caller, guarded: GuardedRequest, plan: DatabasePlan) -> None:
+        """Raises EgressBlocked. What can be read at all is stored first: an error, too, may show it."""
+        if caller.reads:
+            await self._guard.check_tables(caller, guarded, plan.tables_written)
+        if not guarded.is_known(caller):
+            await self._guard.add_reads(caller, guarded)
 
     async def _read_counted(self, project: Project, caller: Caller, prepared: Prepared, limit: int) -> RestResult:
         left = await self._reads.find_left(caller.id, limit)
@@ -133,7 +152,13 @@ class DirectBackend:
         await self._reads.take(caller.id, caller.max_read_rows, rows)
 
     async def _write(
-        self, project: Project, caller: Caller, call: RestCall, prepared: Prepared, plan: DatabasePlan
+        self,
+        project: Project,
+        caller: Caller,
+        call: RestCall,
+        prepared: Prepared,
+        plan: DatabasePlan,
+        guarded: GuardedRequest | None,
     ) -> RestResult:
         """Capture -> respond -> record -> commit. An error before the COMMIT leaves nothing behind."""
         async with project.acquire(caller, writes=True) as connection:
@@ -141,6 +166,8 @@ class DirectBackend:
             with span("capture"):
                 outcome = await _capture(context, prepared, plan)
             verify_result(plan, outcome.result)
+            if guarded is not None:
+                await self._guard.check_changes(caller, guarded, outcome.changes, outcome.uncaptured)
             await self._count(caller, prepared, plan, outcome.result)
             response = make_response(prepared.request, plan, outcome.result)
             if is_rolled_back(prepared.request, project.config):
@@ -161,6 +188,11 @@ class DirectBackend:
         payload = prepared.request.payload
         named = frozenset[str]() if payload is None else payload.keys
         return ReviewedRecorder(self._recorder, caller.review or HeldForApproval(named))
+
+
+def _find_sensitive(rules: GuardRules, prepared: Prepared) -> frozenset[ColumnName]:
+    assert prepared.template is not None
+    return prepared.template.conclude(rules, find_sensitive)
 
 
 async def _concealing(project: Project, caller: Caller, call: RestCall, work: Callable[[Schema], Awaitable[T]]) -> T:

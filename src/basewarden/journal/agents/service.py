@@ -26,7 +26,7 @@ from basewarden.journal.refusals.queries import count_by_code
 from basewarden.journal.sessions.queries import summarise_sessions
 from basewarden.journal.sessions.states import ACTIVE_WITHIN
 from basewarden.journal.sessions.summary import SessionSummary
-from basewarden.journal.timeline import REFUSAL_WORDS, describe_refused
+from basewarden.journal.timeline import REFUSAL_WORDS, describe_refused, explain_refusal
 
 SESSIONS_SHOWN = 8
 REFUSALS_SHOWN = 8
@@ -97,7 +97,7 @@ def _show_session(summary: SessionSummary) -> AgentSession:
 
 
 def _show_refusal(refusal: JournalRefusal) -> AgentRefusal:
-    reason = REFUSAL_WORDS.get(refusal.code, refusal.code)
+    reason = explain_refusal(refusal)
     return AgentRefusal(
         refusal.at, describe_refused(refusal), refusal.summary, reason, refusal.code, refusal.count, refusal.session_id
     )

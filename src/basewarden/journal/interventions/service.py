@@ -69,10 +69,16 @@ class Interventions:
         if action == "freeze":
             session = await freeze_session(db, self._listener, connection_id, session_id)
         else:
-            session = await release_session(db, connection_id, session_id)
+            session = await self._release_session(db, connection_id, session_id)
         if session is not None:
             await self._record(db, by, action, reason, session_id=session.id, **_name_agent(session))
             await self._audit_event(db, by, _OF_SESSION[action], session.label or session.caller_name)
+
+    async def _release_session(self, db: WriteSession, connection_id: UUID, session_id: str) -> JournalSession | None:
+        """Releases the session's agent from what it has read too; None where neither was to be released."""
+        session, was_frozen = await release_session(db, connection_id, session_id)
+        has_read = session.agent_id is not None and await self._states.forget_reads(db, connection_id, session.agent_id)
+        return session if was_frozen or has_read else None
 
     async def _record(
         self, db: WriteSession, by: Intervener, action: AgentAction, reason: str | None, **target: object

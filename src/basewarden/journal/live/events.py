@@ -13,7 +13,7 @@ from basewarden.journal.live import queries
 from basewarden.journal.live.positions import JournalSnapshot, StreamPosition
 from basewarden.journal.models import JournalIntervention, JournalRefusal, JournalSession
 from basewarden.journal.sessions.states import find_status
-from basewarden.journal.timeline import REFUSAL_WORDS
+from basewarden.journal.timeline import explain_refusal
 
 LATEST_SECONDS = 5
 """A stream without a position begins with what happened since, which a page that was just loaded may not show."""
@@ -179,7 +179,7 @@ def _describe_refusal(refusal: JournalRefusal) -> LiveEvent:
         "agent": _cut(refusal.agent_name),
         "at": refusal.at.isoformat(),
         "code": refusal.code,
-        "reason": REFUSAL_WORDS.get(refusal.code, refusal.code),
+        "reason": explain_refusal(refusal),
         "method": refusal.method,
         "table": _cut(refusal.table) if refusal.table else None,
         "count": refusal.count,

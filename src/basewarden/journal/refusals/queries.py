@@ -18,7 +18,7 @@ RefusalPosition = tuple[datetime, UUID]
 _ADD = """
     INSERT INTO journal_refusals AS r
         (id, connection_id, agent_id, agent_name, session_id, hour, kind_key, code, method, table_name, summary, count,
-         row_limit, xact)
+         row_limit, after_reading, xact)
     VALUES (:id, :connection_id, :agent_id, :agent_name,
         (SELECT s.id FROM journal_sessions AS s
          WHERE s.connection_id = :connection_id AND s.caller_key = ANY(:caller_keys) AND s.status = 'open'
@@ -27,9 +27,10 @@ _ADD = """
                     ELSE s.label = :label OR s.id::text = :label END
          ORDER BY s.last_seen_at DESC LIMIT 1),
         :hour, :kind_key, :code, :method, :table_name, :summary, :count,
-        :row_limit, CAST(CAST(pg_current_xact_id() AS text) AS bigint))
+        :row_limit, CAST(:after_reading AS text[]), CAST(CAST(pg_current_xact_id() AS text) AS bigint))
     ON CONFLICT (agent_id, hour, kind_key) DO UPDATE SET
         count = r.count + excluded.count, at = now(), summary = excluded.summary, xact = excluded.xact,
+        after_reading = excluded.after_reading,
         session_id = coalesce(excluded.session_id, r.session_id)
 """
 
@@ -85,6 +86,7 @@ async def add_refusals(session: WriteSession, counted: RefusalCount, *, burst_se
             "summary": refusal.summary,
             "count": counted.count,
             "row_limit": refusal.row_limit,
+            "after_reading": list(refusal.after_reading) or None,
         },
     )
 

@@ -66,6 +66,7 @@ def refusal_body(refusal: JournalRefusal) -> dict[str, Any]:
         "method": refusal.method,
         "table": refusal.table,
         "summary": refusal.summary,
+        "afterReading": refusal.after_reading or [],
         "sessionId": str(refusal.session_id) if refusal.session_id else None,
     }
 

@@ -12,7 +12,7 @@ OTHERS = "…"
 class Refusal:
     """`label` is the client's own name for its session; `summary` holds no value of a row or a filter.
 
-    `row_limit` is the agent's limit that a write would have passed.
+    `row_limit` is the agent's limit that a write would have passed, `after_reading` the columns that it had read.
     """
 
     connection_id: UUID
@@ -24,6 +24,7 @@ class Refusal:
     summary: str
     label: str | None = None
     row_limit: int | None = None
+    after_reading: tuple[str, ...] = ()
 
     @property
     def kind(self) -> "RefusalKind":

@@ -1,5 +1,6 @@
 """What the query string says, as values. Nothing here knows the database."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -103,12 +104,19 @@ class Filter:
     operation: Operation
     negated: bool = False
 
+    def fields(self) -> Iterator[Field]:
+        yield self.field
+
 
 @dataclass(frozen=True, slots=True)
 class Logic:
     operator: Literal["and", "or"]
     children: tuple["Condition", ...]
     negated: bool = False
+
+    def fields(self) -> Iterator[Field]:
+        for child in self.children:
+            yield from child.fields()
 
 
 Condition = Filter | Logic

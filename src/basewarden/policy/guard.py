@@ -1,0 +1,193 @@
+"""The guard against exfiltration: after reading sensitive columns, an agent may not write where more people read.
+
+What is sensitive follows from the owner's marks and from names; who reads a table from marks and the catalog. Pure.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from basewarden.policy.decisions import ALLOWED, Decision, Refused
+from basewarden.policy.errors import EgressBlocked
+from basewarden.policy.sensitive_names import is_birth_name, is_sensitive_name
+from pgrest import ALL_COLUMNS, AudienceFacts, ColumnFacts, ColumnName, Name, Readers, Schema, ViewFacts
+
+_ANYONE = "anyone"
+"""The readers of a table that the owner marked as public."""
+_SIGNED_IN, _STRANGER = "authenticated", "anon"
+_BOOLEAN, _DATE, _INTERVAL = "B", "D", "T"
+_NO_COLUMN_FACTS, _NO_AUDIENCE_FACTS = ColumnFacts({}, (), (), ()), AudienceFacts({}, {})
+_NO_READERS = Readers(frozenset(), frozenset())
+
+
+@dataclass(frozen=True)
+class GuardMarks:
+    """What the owner of a connection says of its columns and tables, which counts for more than everything else."""
+
+    sensitive: frozenset[ColumnName] = frozenset()
+    not_sensitive: frozenset[ColumnName] = frozenset()
+    public: frozenset[Name] = frozenset()
+    not_public: frozenset[Name] = frozenset()
+
+
+@dataclass(frozen=True)
+class GuardFacts:
+    """What the catalog says beside a snapshot. Over a project's API none of it is known."""
+
+    columns: ColumnFacts = _NO_COLUMN_FACTS
+    audience: AudienceFacts = _NO_AUDIENCE_FACTS
+
+
+class GuardRules:
+    """Marks on one snapshot. Each table is looked at when it is first asked for."""
+
+    def __init__(self, marks: GuardMarks, schema: Schema | None, facts: GuardFacts) -> None:
+        self._marks = marks
+        self._tables = {} if schema is None else schema.tables
+        self._facts = facts
+        self._known: dict[ColumnName, bool] = {}
+        self._readers: dict[Name, frozenset[str]] = {}
+
+    def find_sensitive(self, named: Iterable[ColumnName]) -> frozenset[ColumnName]:
+        """The sensitive ones of the columns that a request names."""
+        return frozenset(one for given in named for one in self._spell_out(given) if self.is_sensitive(one))
+
+    def is_sensitive(self, column: ColumnName) -> bool:
+        known = self._known.get(column)
+        if known is None:
+            self._known[column] = False  # while it is being worked out, for definitions that lead back to themselves
+            known = self._known[column] = self._decide(column)
+        return known
+
+    def is_decided(self, column: ColumnName) -> bool:
+        """Whether the column is sensitive, or marked as not so, without a look at its values."""
+        return column in self._marks.not_sensitive or self.is_sensitive(column)
+
+    def decide_write(self, reads: Collection[ColumnName], tables: Iterable[Name]) -> Decision:
+        """Whether an agent that has read these columns may write to these tables."""
+        for table in tables:
+            withheld = self.list_withheld(reads, table)
+            if withheld:
+                return Refused(EgressBlocked(withheld))
+        return ALLOWED
+
+    def list_withheld(self, reads: Collection[ColumnName], table: Name) -> Sequence[ColumnName]:
+        """Those of the columns read that some reader of the table may not know. A mark counts for more than rights."""
+        kept = [one for one in reads if one not in self._marks.not_sensitive]
+        readers = self.find_readers(table)
+        return [one for one in kept if any(self._is_withheld(one, role) for role in readers)]
+
+    def find_readers(self, table: Name) -> frozenset[str]:
+        """The wider audience of a table: who reads it directly, through a view, or as a part of another table."""
+        if table not in self._readers:
+            self._readers[table] = self._list_readers(table)
+        return self._readers[table]
+
+    # Sensitive columns -------------------------------------------------------------------------------
+
+    def _spell_out(self, given: ColumnName) -> Iterator[ColumnName]:
+        table, column = given
+        if column != ALL_COLUMNS:
+            yield given
+            return
+        known = self._tables.get(table)
+        columns = known.columns if known is not None else self._facts.audience.results.get(table, (table[1],))
+        marked = (name for owner, name in self._marks.sensitive if owner == table)
+        yield from ((table, name) for name in (*columns, *marked))
+
+    def _decide(self, column: ColumnName) -> bool:
+        table, name = column
+        for one in (table, *self._relatives.get(table, ())):
+            if (one, name) in self._marks.not_sensitive:
+                return False
+            if (one, name) in self._marks.sensitive:
+                return True
+        if self._is_named_so(column):
+            return True
+        if any(self.is_sensitive((table, source)) for source in self._generated.get(column, ())):
+            return True
+        view = self._facts.columns.views.get(table)
+        return view is not None and self._may_come_from_sensitive(view, name)
+
+    def _is_named_so(self, column: ColumnName) -> bool:
+        """A yes or no is no such value, and of dates only that of a birth is one."""
+        table, name = column
+        known = self._tables[table].columns.get(name) if table in self._tables else None
+        category = "" if known is None else known.category
+        if category in (_DATE, _INTERVAL):
+            return is_birth_name(name)
+        return category != _BOOLEAN and is_sensitive_name(name)
+
+    def _may_come_from_sensitive(self, view: ViewFacts, name: str) -> bool:
+        """A column of a view that has the name of a harmless one which the view reads is taken for that."""
+        read = frozenset(self._list_read(view))
+        harmless = {column for table, column in read if not self.is_sensitive((table, column))}
+        return name not in harmless and any(map(self.is_sensitive, read))
+
+    def _list_read(self, view: ViewFacts) -> Iterator[ColumnName]:
+        for table, column in view.columns:
+            if column is not None:
+                yield table, column
+            if view.uses_whole_rows:
+                yield from self._spell_out((table, ALL_COLUMNS))
+
+    @cached_property
+    def _generated(self) -> Mapping[ColumnName, frozenset[str]]:
+        return {(one.table, one.column): one.sources for one in self._facts.columns.generated}
+
+    # Readers --------------------------------------------------------------------------------------------
+
+    def _list_readers(self, table: Name) -> frozenset[str]:
+        found: set[str] = set()
+        seen: set[Name] = set()
+        waiting = [table]
+        while waiting:
+            one = waiting.pop()
+            if one in seen:
+                continue
+            seen.add(one)
+            found |= self._list_own_readers(one)
+            waiting += self._relatives.get(one, ())
+            waiting += self._shown_by.get(one, ())
+        return frozenset() if table in self._marks.not_public else frozenset(found)
+
+    def _list_own_readers(self, table: Name) -> frozenset[str]:
+        if table in self._marks.not_public:
+            return frozenset()
+        readers = self._facts.audience.tables.get(table, _NO_READERS)
+        roles = frozenset[str]() if readers.is_invoker_view else readers.roles
+        return roles | {_ANYONE} if table in self._marks.public else roles
+
+    def _is_withheld(self, column: ColumnName, role: str) -> bool:
+        return column in self._marks.sensitive or not self._shows(column[0], role)
+
+    def _shows(self, table: Name, role: str) -> bool:
+        """Whether these readers read the table anyway. People who sign in may be shown only what is their own of it."""
+        if table in self._marks.public:
+            return True
+        readers = self._facts.audience.tables.get(table, _NO_READERS)
+        if readers.is_invoker_view:
+            return all(self._shows(read, role) for read, _ in self._facts.columns.views[table].columns)
+        if role == _SIGNED_IN:
+            return role in readers.roles
+        return (_STRANGER if role == _ANYONE else role) in readers.outright
+
+    @cached_property
+    def _shown_by(self) -> Mapping[Name, frozenset[Name]]:
+        """By table, the views that show its rows to readers of their own."""
+        found: dict[Name, set[Name]] = defaultdict(set)
+        for name, view in self._facts.columns.views.items():
+            if not self._facts.audience.tables.get(name, _NO_READERS).is_invoker_view:
+                for table, _ in view.columns:
+                    found[table].add(name)
+        return {table: frozenset(views) for table, views in found.items()}
+
+    @cached_property
+    def _relatives(self) -> Mapping[Name, frozenset[Name]]:
+        """Children, partitions and parents: what is written to one is read under the name of the other."""
+        found: dict[Name, set[Name]] = defaultdict(set)
+        for child, parent in self._facts.columns.families:
+            found[child].add(parent)
+            found[parent].add(child)
+        return {table: frozenset(names) for table, names in found.items()}

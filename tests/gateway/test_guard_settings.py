@@ -1,0 +1,245 @@
+"""The guard's settings and marks: the API, the page, and what they change for agents."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fixtures.app import read_refusal
+from tests.fixtures.bench import Backend, Bench, Workshop, on_both_backends
+from tests.fixtures.members import sign_in_again
+from tests.fixtures.twofactor import make_stale
+from tests.fixtures.waiting import wait_until
+
+SHOP = """
+    CREATE TABLE customers (id int PRIMARY KEY, nick text, email text);
+    CREATE TABLE reviews (id int PRIMARY KEY, body text, about int REFERENCES customers ON DELETE CASCADE);
+    CREATE TABLE notes (id int PRIMARY KEY, body text);
+    CREATE FUNCTION hello() RETURNS int LANGUAGE sql AS 'SELECT 1';
+    INSERT INTO customers VALUES (1, 'ada', 'ada@x'), (2, 'bob', 'bob@x');
+    INSERT INTO reviews VALUES (1, 'fine', 1);
+"""
+PUBLIC = {"mode": "block", "tables": {"reviews": "public"}}
+
+
+def path_of(bench: Bench) -> str:
+    return f"/api/connections/{bench.connection_id}/guard"
+
+
+async def put(bench: Bench, body: dict[str, Any]) -> httpx.Response:
+    return await bench.person.put(path_of(bench), json=body)
+
+
+@on_both_backends
+async def test_a_table_that_is_marked_as_public_is_guarded(workshop: Workshop, backend: Backend) -> None:
+    bench = await workshop.bench(SHOP)
+    assert (await put(bench, PUBLIC)).json() == {
+        "mode": "block", "columns": {}, "tables": {"public.reviews": "public"}
+    }  # fmt: skip
+    agent = await bench.agent()
+    row = {"id": 10, "body": "b"}
+    harmless = [("GET", "/customers?select=id,nick"), ("HEAD", "/customers"), ("GET", "/reviews")]
+    for method, path in harmless:
+        assert (await agent.http.request(method, path)).is_success, path
+    assert (await agent.http.post("/reviews", json=row)).status_code == 201
+    assert (await agent.http.get("/reviews?select=body,customers(email)")).status_code == 200
+    writes: list[tuple[str, str, Any]] = [
+        ("POST", "/reviews", {"id": 11, "body": "b"}),
+        ("PATCH", "/reviews?id=eq.1", {"body": "ada@x"}),
+        ("DELETE", "/reviews?id=eq.1", None),
+        ("DELETE", "/customers?id=eq.1", None),
+    ]
+    if backend == "api":
+        writes.append(("POST", "/rpc/hello", {}))  # what it writes is not known
+    for method, path, body in writes:
+        answer = await agent.http.request(method, path, json=body)
+        assert read_refusal(answer) == (403, "egress_blocked"), (method, path, answer.text)
+    assert await bench.rows("SELECT id, body FROM reviews ORDER BY id") == [{"id": 1, "body": "fine"}, row]
+    assert (await agent.http.post("/notes", json=row)).status_code == 201
+    assert (await agent.http.delete("/customers?id=eq.2")).status_code == 204
+    assert (await agent.http.get("/rpc/hello")).status_code in (200, 405)
+
+    assert (await put(bench, {"mode": "off"})).status_code == 200
+
+    async def write() -> int:
+        return (await agent.http.patch("/reviews?id=eq.1", json={"body": "x"})).status_code
+
+    assert await wait_until(write, "the guard to be off", matches=lambda status: status == 204) == 204
+
+
+@on_both_backends
+async def test_the_owners_marks_count_for_more_than_names(workshop: Workshop, backend: Backend) -> None:
+    bench = await workshop.bench(SHOP)
+    marks = {"customers": {"nick": "sensitive", "email": "not_sensitive"}}
+    assert (await put(bench, {**PUBLIC, "columns": marks})).status_code == 200
+    free, closed = await bench.agent(), await bench.agent()
+    assert (await free.http.get("/customers?select=id,email")).status_code == 200
+    assert (await closed.http.get("/customers")).status_code == 200
+    assert (await free.http.post("/reviews", json={"id": 20, "body": "b"})).status_code == 201
+    assert read_refusal(await closed.http.post("/reviews", json={"id": 21, "body": "b"})) == (403, "egress_blocked")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"mode": "sometimes"},
+        {"mode": "block", "columns": []},
+        {"mode": "block", "columns": {"customers": ["email"]}},
+        {"mode": "block", "columns": {"customers": {"email": "secret"}}},
+        {"mode": "block", "columns": {"customers": {"no_such": "sensitive"}}},
+        {"mode": "block", "columns": {"nowhere": {"id": "sensitive"}}},
+        {"mode": "block", "columns": {"customers": {"a\x00": "sensitive"}}},
+        {"mode": "block", "columns": {"customers": {}, "public.customers": {}}},
+        {"mode": "block", "columns": {"customers": dict.fromkeys(map(str, range(1001)), "sensitive")}},
+        {"mode": "block", "tables": {"nowhere": "public"}},
+        {"mode": "block", "tables": {"reviews": "open"}},
+        {"mode": "block", "tables": {"rpc/hello": "public"}},
+        {"mode": "block", "tables": {"reviews": "public", "public.reviews": "not_public"}},
+        {"mode": "block", "more": 1},
+    ],
+)
+async def test_what_is_no_setting_changes_nothing(settings_bench: Bench, body: dict[str, Any]) -> None:
+    answer = await put(settings_bench, body)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["code"] == "validation_failed"
+    assert (await settings_bench.person.get(path_of(settings_bench))).json()["tables"] == {}
+
+
+async def test_what_weakens_the_guard_needs_a_recent_sign_in(settings_bench: Bench) -> None:
+    bench = settings_bench
+    marks = {"customers": {"nick": "sensitive"}}
+    assert (await put(bench, {**PUBLIC, "columns": marks})).status_code == 200
+    email = (await bench.person.get("/api/auth/session")).json()["user"]["email"]
+    stale = await sign_in_again(bench.product, email)
+    await make_stale(bench.product.settings.database_url.reveal())
+    bench = replace(bench, person=stale)
+    weaker = [
+        {**PUBLIC, "mode": "off", "columns": marks},
+        PUBLIC,
+        {"mode": "block", "columns": marks},
+        {**PUBLIC, "columns": {"customers": {"nick": "sensitive", "email": "not_sensitive"}}},
+        {"mode": "block", "columns": marks, "tables": {"reviews": "public", "notes": "not_public"}},
+    ]
+    for body in weaker:
+        assert read_refusal(await put(bench, body)) == (403, "reauth_required"), body
+    stricter = {"mode": "block", "columns": marks, "tables": {"reviews": "public", "notes": "public"}}
+    assert (await put(bench, stricter)).status_code == 200
+    assert (await put(bench, stricter)).status_code == 200
+
+
+async def test_the_page_lists_what_is_found_and_saves_marks(workshop: Workshop) -> None:
+    bench = await workshop.bench(SHOP + "GRANT SELECT ON reviews TO PUBLIC;")
+    here = f"/c/{bench.connection_id}/guard"
+    page = (await bench.person.get(here)).text
+    row = re.search(r'<th scope="row"[^>]*>customers</th>.*?</tr>', page, re.DOTALL)
+    assert row is not None
+    assert ">email</td>" in row[0]
+    assert "every database role" in page
+    typed = {"mode": "block", "sensitive": "customers.nick\r\n\r\n", "public": " reviews "}
+    saved = await bench.person.post(here, data=typed)
+    assert saved.headers["location"] == f"{here}?done=saved"
+    assert (await bench.person.get(path_of(bench))).json() == {
+        "mode": "block",
+        "columns": {"public.customers": {"nick": "sensitive"}},
+        "tables": {"public.reviews": "public"},
+    }
+    shown = (await bench.person.get(here)).text
+    assert re.search(r">\s*customers.nick</textarea>", shown)
+    for wrong, words in (
+        ({"sensitive": "nick"}, "is no column"),
+        ({"sensitive": "customers.email", "notSensitive": "customers.email"}, "is in both lists"),
+        ({"public": "reviews", "notPublic": "public.reviews"}, "is in both lists"),
+        ({"sensitive": "customers.<i>"}, "no column named"),
+        ({"mode": ""}, "Guard"),
+    ):
+        answer = await bench.person.post(here, data={"mode": "block", **wrong})
+        assert answer.status_code == 422, wrong
+        assert words in answer.text, wrong
+        assert "<i>" not in answer.text
+    settings = (await bench.person.get(f"/c/{bench.connection_id}/settings")).text
+    assert f'href="{here}"' in settings
+
+
+async def test_pages_show_what_an_agent_has_read_and_release_it(workshop: Workshop) -> None:
+    bench = await workshop.bench(SHOP)
+    await put(bench, PUBLIC)
+    agent = await bench.agent(name="Reader")
+    session = (
+        await agent.write("POST", "/notes", {"id": 1, "body": "b"}, headers={"x-basewarden-session": "s"})
+    ).session_id
+    home = f"/c/{bench.connection_id}"
+    pages = (f"{home}/agents/{agent.id}", f"{home}/sessions/{session}")
+    for page in pages:
+        assert "customers.email" not in (await bench.person.get(page)).text
+    await agent.http.get("/customers")
+    for page in pages:
+        text = (await bench.person.get(page)).text
+        assert "customers.email" in text, page
+        assert "Release…" in text, page
+    for path in (f"{home}/agents/{agent.id}/release", f"{home}/sessions/{session}/release"):
+        await agent.http.get("/customers")
+        question = (await bench.person.get(path)).text
+        assert "may write where more people can read" in question
+        assert (await bench.person.post(path, data={})).status_code == 422
+        assert (await bench.person.post(path, data={"reason": "It was I."})).status_code == 303
+
+        async def write() -> int:
+            return (await agent.http.patch("/reviews?id=eq.1", json={"body": "x"})).status_code
+
+        assert await wait_until(write, "the release", matches=lambda status: status == 204) == 204
+    history = (await bench.person.get(pages[0])).text
+    assert history.count("It was I.") == 2
+    assert "It was I." in (await bench.person.get(pages[1])).text
+    assert (await bench.person.get(f"{home}/agents/{agent.id}/release")).status_code == 303
+
+
+async def test_another_persons_guard_is_not_there(settings_bench: Bench, workshop: Workshop) -> None:
+    other = await workshop.bench("")
+    mine = path_of(settings_bench)
+    stranger = await other.product.sign_up("guard-stranger@example.com")
+    for answer in (await stranger.get(mine), await stranger.put(mine, json={"mode": "off"})):
+        assert read_refusal(answer) == (404, "not_found")
+    agent = await settings_bench.agent()
+    assert (await agent.api.get(f"http://127.0.0.1:{other.product.port}{mine}")).status_code in (401, 404)
+
+
+@pytest.fixture
+async def settings_bench(workshop: Workshop) -> Bench:
+    return await workshop.bench(SHOP)
+
+
+async def test_values_that_look_sensitive_are_proposed_and_never_shown(workshop: Workshop) -> None:
+    bench = await workshop.bench(
+        """
+        CREATE TABLE people (id int PRIMARY KEY, email text, reach text, note text, "odd ""name" text);
+        INSERT INTO people SELECT n, 'e' || n || '@secret.example', 'r' || n || '@secret.example', 'hello',
+            '4111 1111 1111 1111' FROM generate_series(1, 300) AS n;
+        CREATE TABLE locked (id int PRIMARY KEY, reach text);
+        """
+    )
+    await bench.run("REVOKE ALL ON locked FROM bench_owner; ALTER TABLE locked OWNER TO CURRENT_USER")
+    answer = await bench.person.post(f"{path_of(bench)}/sample")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["columns"] == [
+        {"table": "public.people", "column": "reach", "kind": "email", "matches": 200, "values": 200},
+        {"table": "public.people", "column": 'odd "name', "kind": "card", "matches": 200, "values": 200},
+    ]
+    page = await bench.person.post(f"/c/{bench.connection_id}/guard/sample")
+    assert page.status_code == 200
+    assert "people.reach" in page.text
+    assert "200 of 200 values look like email addresses" in page.text
+    for text in (answer.text, page.text):
+        assert "secret.example" not in text
+        assert "4111" not in text
+    assert (await bench.person.get(path_of(bench))).json()["columns"] == {}
+
+
+@pytest.mark.parametrize("backend", ["api"])
+async def test_through_an_api_no_values_are_looked_at(workshop: Workshop, backend: Backend) -> None:
+    bench = await workshop.bench(SHOP)
+    assert read_refusal(await bench.person.post(f"{path_of(bench)}/sample")) == (409, "needs_postgres")
+    page = await bench.person.post(f"/c/{bench.connection_id}/guard/sample")
+    assert "Add a Postgres connection string" in page.text

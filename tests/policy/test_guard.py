@@ -1,0 +1,216 @@
+"""What is sensitive in a database, who reads its tables, and what an agent may write after what it has read."""
+
+import pytest
+
+from basewarden.policy import EgressBlocked, GuardFacts, GuardMarks, GuardRules, Refused
+from pgrest import (
+    ALL_COLUMNS,
+    AudienceFacts,
+    Column,
+    ColumnFacts,
+    ColumnName,
+    DatabasePlan,
+    GeneratedFacts,
+    Name,
+    Readers,
+    Schema,
+    ViewFacts,
+    list_named_columns,
+)
+from tests.policy.worlds import COUNT, CUSTOMERS, NOTES, ORDERS, OTHER, Asked, make_table
+
+PEOPLE, REPLIES, VIEW = ("public", "people"), ("public", "replies"), ("public", "people_view")
+EMAIL: ColumnName = (PEOPLE, "email")
+WORLD = Schema(
+    ("public",),
+    {
+        PEOPLE: make_table(1, PEOPLE, "email", "nick", "short"),
+        REPLIES: make_table(2, REPLIES, "body"),
+        VIEW: make_table(3, VIEW, "nick", "contact"),
+    },
+)
+VIEWS = {
+    VIEW: ViewFacts(
+        uses_whole_rows=False, columns=((PEOPLE, "id"), (PEOPLE, "email"), (PEOPLE, "nick")), functions=frozenset()
+    )
+}
+
+
+def make_rules(
+    marks: GuardMarks | None = None,
+    *,
+    columns: ColumnFacts | None = None,
+    readers: dict[Name, Readers] | None = None,
+    results: dict[Name, frozenset[str]] | None = None,
+    schema: Schema | None = WORLD,
+) -> GuardRules:
+    facts = GuardFacts(columns or ColumnFacts({}, (), (), ()), AudienceFacts(readers or {}, results or {}))
+    return GuardRules(marks or GuardMarks(), schema, facts)
+
+
+def read_by(*roles: str, outright: tuple[str, ...] = (), invoker: bool = False) -> Readers:
+    return Readers(frozenset(roles), frozenset(outright), invoker)
+
+
+def is_refused(rules: GuardRules, reads: set[ColumnName], table: Name = REPLIES) -> bool:
+    return isinstance(rules.decide_write(reads, [table]), Refused)
+
+
+# What is sensitive -------------------------------------------------------------------------------------
+
+
+def test_a_star_stands_for_every_column() -> None:
+    assert make_rules().find_sensitive([(PEOPLE, ALL_COLUMNS), (REPLIES, ALL_COLUMNS)]) == {EMAIL}
+
+
+def test_a_mark_counts_for_more_than_the_name() -> None:
+    marks = GuardMarks(sensitive=frozenset({(PEOPLE, "nick")}), not_sensitive=frozenset({EMAIL}))
+    assert make_rules(marks).find_sensitive([(PEOPLE, ALL_COLUMNS)]) == {(PEOPLE, "nick")}
+
+
+def test_marks_hold_where_no_schema_is_known() -> None:
+    rules = make_rules(GuardMarks(sensitive=frozenset({(PEOPLE, "nick")})), schema=None)
+    assert rules.find_sensitive([(PEOPLE, ALL_COLUMNS), (PEOPLE, "id")]) == {(PEOPLE, "nick")}
+    assert rules.find_sensitive([(PEOPLE, "email")]) == {EMAIL}
+
+
+def test_a_column_that_is_generated_from_a_sensitive_one_is_so_too() -> None:
+    facts = ColumnFacts({}, (), (), (GeneratedFacts(PEOPLE, "short", frozenset({"email"})),))
+    assert make_rules(columns=facts).is_sensitive((PEOPLE, "short"))
+
+
+def test_a_view_shows_sensitive_columns_under_other_names() -> None:
+    rules = make_rules(columns=ColumnFacts(VIEWS, (), (), ()))
+    assert rules.find_sensitive([(VIEW, ALL_COLUMNS)]) == {(VIEW, "contact")}
+    harmless = {VIEW: VIEWS[VIEW]._replace(columns=((PEOPLE, "nick"), (PEOPLE, None)))}
+    assert not make_rules(columns=ColumnFacts(harmless, (), (), ())).find_sensitive([(VIEW, ALL_COLUMNS)])
+    whole = {VIEW: VIEWS[VIEW]._replace(columns=((PEOPLE, None),), uses_whole_rows=True)}
+    assert make_rules(columns=ColumnFacts(whole, (), (), ())).is_sensitive((VIEW, "contact"))
+
+
+def test_a_partition_shares_the_marks_of_its_parent() -> None:
+    part = ("public", "people_2026")
+    facts = ColumnFacts({}, ((part, PEOPLE),), (), ())
+    rules = make_rules(GuardMarks(sensitive=frozenset({(PEOPLE, "nick")})), columns=facts)
+    assert rules.is_sensitive((part, "nick"))
+
+
+def test_the_columns_that_a_function_returns_count_as_those_of_a_table() -> None:
+    rules = make_rules(results={COUNT: frozenset({"n", "email"})})
+    assert rules.find_sensitive([(COUNT, ALL_COLUMNS)]) == {(COUNT, "email")}
+    assert make_rules().find_sensitive([(("public", "get_api_key"), ALL_COLUMNS)])
+
+
+@pytest.mark.parametrize(("category", "expected"), [("B", False), ("D", False), ("S", True), ("N", True)])
+def test_a_yes_or_no_and_a_time_are_no_sensitive_values(category: str, *, expected: bool) -> None:
+    column = Column("email", 1, "x", "x", category, nullable=True)
+    table = make_table(1, PEOPLE)
+    table.columns["email"] = column  # type: ignore[index]  # a table that is made here only
+    assert make_rules(schema=Schema(("public",), {PEOPLE: table})).is_sensitive(EMAIL) is expected
+
+
+# Who reads, and what may be written -------------------------------------------------------------------------
+
+
+def test_nothing_is_refused_where_no_wider_audience_reads() -> None:
+    assert not is_refused(make_rules(), {EMAIL})
+    assert not is_refused(make_rules(readers={REPLIES: read_by("anon")}), set())
+
+
+@pytest.mark.parametrize(
+    ("table", "source", "refused"),
+    [
+        (read_by("anon"), read_by(), True),
+        (read_by("public"), read_by("authenticated"), True),
+        (read_by("authenticated"), read_by(), True),
+        (read_by("authenticated"), read_by("authenticated"), False),
+        (read_by("anon", "authenticated"), read_by("authenticated"), True),
+        (read_by("anon"), read_by("anon"), True),  # it may read some of its rows only
+        (read_by("anon"), read_by("anon", outright=("anon",)), False),
+        (read_by("anon", invoker=True), read_by(), False),
+    ],
+)
+def test_what_more_people_read_than_the_source_is_refused(table: Readers, source: Readers, *, refused: bool) -> None:
+    assert is_refused(make_rules(readers={REPLIES: table, PEOPLE: source}), {EMAIL}) is refused
+
+
+def test_a_table_has_the_readers_of_views_on_it_and_of_its_partitions() -> None:
+    part, outer = ("public", "replies_2026"), ("public", "outer_view")
+    views = {
+        VIEW: VIEWS[VIEW]._replace(columns=((REPLIES, "body"),)),
+        outer: VIEWS[VIEW]._replace(columns=((VIEW, "body"),)),
+    }
+    for readers in ({VIEW: read_by("anon")}, {outer: read_by("anon")}, {part: read_by("anon")}):
+        rules = make_rules(columns=ColumnFacts(views, ((part, REPLIES),), (), ()), readers=readers)
+        assert is_refused(rules, {EMAIL}), readers
+    invoker = {VIEW: read_by("anon", invoker=True)}
+    assert not is_refused(make_rules(columns=ColumnFacts(views, (), (), ()), readers=invoker), {EMAIL})
+
+
+def test_the_owners_marks_of_tables_count_for_more() -> None:
+    assert is_refused(make_rules(GuardMarks(public=frozenset({REPLIES})), schema=None), {EMAIL})
+    hidden = GuardMarks(not_public=frozenset({REPLIES}))
+    assert not is_refused(make_rules(hidden, readers={REPLIES: read_by("anon")}), {EMAIL})
+    open_source = GuardMarks(public=frozenset({REPLIES, PEOPLE}))
+    assert not is_refused(make_rules(open_source), {EMAIL})
+
+
+def test_a_column_that_is_marked_is_withheld_from_those_who_may_read_its_table_too() -> None:
+    readers = {REPLIES: read_by("anon"), PEOPLE: read_by("anon", outright=("anon",))}
+    assert not is_refused(make_rules(readers=readers), {EMAIL})
+    assert is_refused(make_rules(GuardMarks(sensitive=frozenset({EMAIL})), readers=readers), {EMAIL})
+
+
+def test_what_was_read_before_its_column_was_marked_as_harmless_is_forgotten() -> None:
+    readers = {REPLIES: read_by("anon")}
+    assert not is_refused(make_rules(GuardMarks(not_sensitive=frozenset({EMAIL})), readers=readers), {EMAIL})
+
+
+def test_the_error_names_what_was_read_to_people_alone() -> None:
+    decision = make_rules(readers={REPLIES: read_by("anon")}).decide_write({EMAIL, (PEOPLE, "phone")}, [REPLIES])
+    assert isinstance(decision, Refused)
+    assert isinstance(decision.error, EgressBlocked)
+    assert decision.error.reads == (EMAIL, (PEOPLE, "phone"))
+    assert "email" not in str(decision.error.body())
+
+
+# What a request names -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        (Asked("GET", "/customers", "select=id"), {(CUSTOMERS, "id")}),
+        (Asked("GET", "/customers"), {(CUSTOMERS, "*")}),
+        (Asked("GET", "/customers", "select=x:name"), {(CUSTOMERS, "name")}),
+        (Asked("GET", "/customers", "select=id&name=eq.a"), {(CUSTOMERS, "id"), (CUSTOMERS, "name")}),
+        (Asked("GET", "/customers", "select=id&or=(id.eq.1,name.eq.2)"), {(CUSTOMERS, "id"), (CUSTOMERS, "name")}),
+        (Asked("GET", "/customers", "select=id&order=name"), {(CUSTOMERS, "id"), (CUSTOMERS, "name")}),
+        (Asked("GET", "/customers", "select=name.max()"), {(CUSTOMERS, "name")}),
+        (Asked("GET", "/customers", "select=count()"), set()),
+        (Asked("HEAD", "/customers"), set()),
+        (Asked("HEAD", "/customers", "name=eq.a"), {(CUSTOMERS, "name")}),
+        (
+            Asked("GET", "/orders", "select=state,customers(name)"),
+            {(ORDERS, "state"), (CUSTOMERS, "name"), (ORDERS, "customer"), (CUSTOMERS, "id")},
+        ),
+        (
+            Asked("GET", "/orders", "select=state,customers()&customers.name=eq.a"),
+            {(ORDERS, "state"), (CUSTOMERS, "name"), (ORDERS, "customer"), (CUSTOMERS, "id")},
+        ),
+        (Asked("POST", "/customers", "", b'{"name": "a"}'), set()),
+        (Asked("POST", "/customers", "select=name,id", b'{"name": "a"}'), {(CUSTOMERS, "id")}),
+        (Asked("PATCH", "/customers", "id=eq.1", b'{"name": "a"}'), {(CUSTOMERS, "id"), (CUSTOMERS, "*")}),
+        (Asked("DELETE", "/notes", "body=eq.1&select=id"), {(NOTES, "id"), (NOTES, "body")}),
+        (Asked("GET", "/orders", "select=total&state=eq.a", schema="sales"), None),
+        (Asked("GET", "/orders", "select=state", schema="sales"), {(OTHER, "state")}),
+        (Asked("GET", "/rpc/count_orders"), {(COUNT, "*")}),
+    ],
+)
+def test_a_plan_names_what_its_request_may_learn_of(asked: Asked, named: set[ColumnName] | None) -> None:
+    plan = asked.plan()
+    if named is None:
+        assert plan is None
+        return
+    assert isinstance(plan, DatabasePlan)
+    assert list_named_columns(plan) == named, list_named_columns(plan)
