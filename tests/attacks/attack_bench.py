@@ -55,9 +55,10 @@ ProjectRows = frozenset[tuple[str, str]]
 
 @dataclass(frozen=True)
 class AttackBench:
-    """`other` is an agent of another person's connection, `stranger` that person; `own` is the product's database."""
+    """`neighbour` is another agent of the connection, `other` one of another person's, `stranger`; `own` is our database."""
 
     bench: Bench
+    neighbour: BenchAgent
     other: BenchAgent
     stranger: httpx.AsyncClient
     client: httpx.AsyncClient
@@ -83,6 +84,7 @@ class AttackBench:
             "agent": agent.id,
             "token": agent.token,
             "cookie": _format_cookies(self.bench.person),
+            "neighbour_token": self.neighbour.token,
             "other_connection": self.other.bench.connection_id,
             "other_agent": self.other.id,
             "other_token": self.other.token,
@@ -113,7 +115,7 @@ async def open_attack_bench(
         dsn = product.settings.database_url.reveal()
         own = await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row)
         await stack.enter_async_context(own)
-        yield AttackBench(bench, other, people[1], await product.client(), own)
+        yield AttackBench(bench, await bench.agent(), other, people[1], await product.client(), own)
 
 
 def count_changed(before: ProjectRows, after: ProjectRows) -> dict[str, int]:

@@ -5,7 +5,8 @@ changes its policy by `with`, and has steps. Each step is one of these, and `{co
 and the like stand for what `AttackBench.make_names` has:
 
     rest = "GET /orders?id=eq.1"         what the agent sends below its /rest/v1; `~/…` is below the product's own address
-    member = "POST agents/{agent}/pause" what the connection's owner does meanwhile, below /api/connections/<id>/
+    member = "POST agents/{agent}/pause" what the connection's owner does meanwhile, below /api/connections/<id>/; it may be
+                                         `refused` too
     database = "UPDATE …"                what happens in the project's database by itself
 
 A step of an agent says what it must be answered with: `refused` (a status and code, or several that will do), `status`, or

@@ -74,10 +74,10 @@ class RestDriver:
         built.extensions["target"] = place.replace(" ", "%20").encode()
         answer = await self._client.send(built)
         self.session = answer.headers.get("x-basewarden-session", self.session)
-        return _read_answer(answer)
+        return read_answer(answer)
 
 
-def _read_answer(answer: httpx.Response) -> AttackAnswer:
+def read_answer(answer: httpx.Response) -> AttackAnswer:
     outcome = str(answer.status_code)
     if answer.is_error and "json" in answer.headers.get("content-type", "") and answer.content:
         outcome = f"{outcome} {answer.json().get('code')}"

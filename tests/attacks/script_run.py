@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import msgspec
 
 from tests.attacks.attack_bench import AttackBench, ProjectRows, count_changed, fill
 from tests.attacks.corpus import AgentProfile, AttackScript, AttackStep
-from tests.attacks.drivers import AttackAnswer, Driver
+from tests.attacks.drivers import AttackAnswer, Driver, read_answer
 from tests.fixtures.bench import BenchAgent
+
+_PROPOSAL = re.compile(r'"proposalId":"([^"]+)"')
 
 
 class ScriptRun:
@@ -22,6 +25,7 @@ class ScriptRun:
         self._agent = agent
         self._driver = driver
         self._names = bench.make_names(agent)
+        self._proposal = ""
 
     async def perform(self) -> None:
         """Raises AssertionError for what does not hold; the project's rows are as before in any case."""
@@ -37,7 +41,7 @@ class ScriptRun:
         await self._check_rows(count_changed(before, after))
 
     async def _take(self, number: int, step: AttackStep) -> None:
-        filled = _fill_step(step, {**self._names, "session": self._driver.session})
+        filled = _fill_step(step, {**self._names, "session": self._driver.session, "proposal": self._proposal})
         if filled.database is not None:
             await self._bench.bench.run(filled.database)
         elif filled.member is not None:
@@ -50,13 +54,18 @@ class ScriptRun:
         method, _, path = action.partition(" ")
         address = f"/api/connections/{self._bench.bench.connection_id}/{path}"
         answer = await self._bench.bench.person.request(method, address, json=step.body)
-        assert answer.is_success, f"{action}: {answer.text}"
+        outcome = read_answer(answer).outcome
+        assert outcome in step.refusals or (answer.is_success and not step.refusals), (
+            f"{action}: {outcome} {answer.text}"
+        )
         await self._bench.bench.product.settled()
 
     async def _act_as_agent(self, step: AttackStep) -> list[str]:
         """What is wrong with the answers."""
         copies = [_fill_step(step, {"n": str(number)}) for number in range(1, step.times + 1)]
         answers = await asyncio.gather(*(self._send(one) for one in copies))
+        found = _PROPOSAL.search(answers[0].content)
+        self._proposal = found[1] if found else self._proposal
         faults = [fault for answer in answers for fault in self._list_faults(step, answer)]
         if step.accepted is not None:
             accepted = sum(answer.is_success for answer in answers)
