@@ -39,6 +39,8 @@ WRITES = [
      [("insert", None, "x"), ("insert", None, "y")]),
     ("POST", "/orders", [{"id": 12, "status": "z"}, {"id": 40, "status": "w"}], "resolution=merge-duplicates",
      [("update", "paid", "z"), ("insert", None, "w")]),
+    ("POST", "/orders?columns=id", [{"id": 50, "status": "not sent"}], "", [("insert", None, None)]),
+    ("PATCH", "/orders?id=eq.11&columns=total", {"status": "not sent", "total": 2}, "", [("update", "new", "new")]),
     ("DELETE", "/orders?customer_id=eq.1", None, "", [("delete", "new", None), ("delete", "paid", None)]),
     ("DELETE", "/customers?id=eq.1", None, "",
      [("delete", None, None), ("update", "new", None), ("update", "paid", None)]),

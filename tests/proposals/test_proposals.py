@@ -110,6 +110,45 @@ async def test_each_kind_of_write_is_run_as_it_was_shown(
         assert await shop.rows() == before
 
 
+ODD = """
+    CREATE TABLE IF NOT EXISTS odd (
+        id int PRIMARY KEY, j json, n numeric, f float8, b bytea, t text, a text[], r tstzrange, at timestamptz
+    );
+    ALTER TABLE odd OWNER TO bench_owner;
+    TRUNCATE odd;
+    INSERT INTO odd VALUES (1, '{"a":"\\u0000", "a": 1.10}', 'NaN', '-Infinity', '\\x00ff', E'x\\n\\\\ \U0001f600 "', '{NULL,"a,b",""}',
+        '(-infinity,2026-01-01)', 'infinity'), (2, 'null', 0.1234567890123456789012345678901234567890, 'NaN', '', '', '{}', 'empty', NULL)
+"""
+
+
+async def test_every_value_is_compared_as_it_is(shop: ProposalShop) -> None:
+    """The rows go through the store, and must be the same to the last digit afterwards."""
+    await shop.bench.run(ODD)
+    before = await shop.bench.rows("SELECT t::text FROM odd AS t ORDER BY id")
+    proposal = await shop.propose("PATCH", "/odd?id=gt.0", {"t": "'; DROP TABLE odd; -- \U0001f600"})
+    approved = await shop.approve(proposal)
+    assert approved.status_code == 200, approved.text
+    undo = f"/api/connections/{shop.bench.connection_id}/sessions/{approved.json()['sessionId']}/undo"
+    assert (await shop.bench.person.post(undo, json={"mode": "apply"})).status_code == 200
+    assert await shop.bench.rows("SELECT t::text FROM odd AS t ORDER BY id") == before
+    gone = await shop.propose("DELETE", "/odd?id=eq.2")
+    await shop.bench.run("UPDATE odd SET n = 0.1234567890123456789012345678901234567891 WHERE id = 2")
+    assert (await shop.approve(gone)).json()["code"] == "proposal_stale"
+
+
+async def test_a_body_of_another_form_is_run_as_it_was_sent(shop: ProposalShop) -> None:
+    headers = {"content-type": "text/csv", "prefer": "return=representation"}
+    answer = await shop.agent.http.post("/customers", content=b'id,name\n7,Gus\n8,"H, I"\n', headers=headers)
+    proposal = answer.json()["details"]["proposalId"]
+    assert (await shop.approve(proposal)).status_code == 200
+    assert [one["name"] for one in (await shop.poll(proposal))["result"]["body"]] == ["Gus", "H, I"]
+    wanted = {"accept": "text/csv", "prefer": "return=representation"}
+    asked = await shop.agent.http.patch("/customers?id=eq.7", json={"vip": True}, headers=wanted)
+    proposal = asked.json()["details"]["proposalId"]
+    assert (await shop.approve(proposal)).status_code == 200
+    assert (await shop.poll(proposal))["result"]["body"].splitlines()[0] == "id,name,vip"
+
+
 CHANGES = [
     ("PATCH", "/orders?status=eq.new", {"total": 1}, "UPDATE orders SET total = 8 WHERE id = 21"),
     ("PATCH", "/orders?status=eq.new", {"total": 1}, "UPDATE orders SET updated_at = now() WHERE id = 21"),
@@ -261,6 +300,22 @@ async def test_policy_refuses_as_it_does_without_approvals(shop: ProposalShop) -
     read = await narrow.agent.http.get("/orders?id=eq.11")
     assert read.json()[0]["status"] == "new"
     assert await list_ids(shop, agent=agent.id) == []
+
+
+async def test_budgets_count_what_is_run_and_what_is_shown(shop: ProposalShop) -> None:
+    """A limit of the hour leaves the proposal pending; what was held back has cost nothing."""
+    agent = await shop.bench.agent(access="propose", maxRowsPerHour=2, maxReadRowsPerHour=2)
+    small = ProposalShop(shop.bench, agent)
+    ids = [
+        await small.propose("PATCH", f"/orders?id=eq.{n}", {"total": n}, prefer="return=representation")
+        for n in (11, 12, 21)
+    ]
+    for one in ids[:2]:
+        assert (await small.approve(one)).status_code == 200
+    answer = await small.approve(ids[2])
+    assert (answer.status_code, answer.json()["code"]) == (429, "budget_exceeded")
+    assert (await small.poll(ids[2]))["status"] == "pending"
+    assert (await shop.bench.rows("SELECT total::int FROM orders WHERE id = 21")) == [{"total": 7}]
 
 
 async def test_what_cannot_be_reviewed_is_refused(shop: ProposalShop) -> None:

@@ -27,6 +27,18 @@ def list_conflicts(answer: Any) -> list[tuple[str, str]]:
     return [(one["table"], one["reason"]) for one in answer.json()["details"]["conflicts"]]
 
 
+async def test_a_row_with_json_that_postgres_cannot_read_is_undone(workshop: Workshop) -> None:
+    """A column of type json keeps a NUL as it was written, and PostgreSQL reads no key of such JSON."""
+    bench = await workshop.bench("CREATE TABLE kept (id int PRIMARY KEY, v text, j json)")
+    await bench.run("""INSERT INTO kept VALUES (1, 'x', '{"a":"\\u0000"}'), (2, 'y', '{}')""")
+    before = await texts(bench, "kept")
+    agent = await bench.agent()
+    session = (await agent.write("PATCH", "/kept?id=gt.0", {"v": "z"})).session_id
+    undone = await request_undo(bench, session)
+    assert undone.status_code == 200, undone.text
+    assert await texts(bench, "kept") == before
+
+
 # Columns that were added since ---------------------------------------------------------------------------
 
 

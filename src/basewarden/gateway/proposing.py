@@ -14,6 +14,7 @@ from basewarden.proposals import (
     ProposedWrite,
     StoredRequest,
     WritePins,
+    check_row_count,
     list_made_columns,
 )
 from pgrest import Schema, split_query
@@ -33,6 +34,7 @@ class Proposer:
 
     async def propose(self, caller: Caller, call: RestCall, held: WriteHeld, schema: Schema | None) -> ApprovalRequired:
         """The error that the agent is answered. Raises what the proposal is refused with."""
+        check_row_count(held.entry.positions)  # before anything is made of the rows
         proposal = await self._proposals.store(make_proposed_write(caller, call, held, schema))
         return ApprovalRequired(
             details={

@@ -17,6 +17,7 @@ from basewarden.proposals.models import Proposal
 from basewarden.proposals.pins import WritePins, find_difference, list_made_columns
 from basewarden.proposals.service import (
     Proposals,
+    check_row_count,
     find_proposal,
     list_proposals,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "StoredRequest",
     "TooManyProposals",
     "WritePins",
+    "check_row_count",
     "find_difference",
     "find_proposal",
     "list_made_columns",

@@ -139,6 +139,12 @@ async def _get(session: ReadSession, connection_id: UUID, proposal_id: str) -> P
     return found
 
 
+def check_row_count(rows: int) -> None:
+    """Raises ProposalTooLarge for more rows than a person can review."""
+    if rows > MAX_ROWS:
+        raise ProposalTooLarge(details={"rows": MAX_ROWS})
+
+
 # Storing --------------------------------------------------------------------------------------------------
 
 
@@ -146,8 +152,7 @@ def _encode_bounded(proposed: ProposedWrite) -> Sequence[dict[str, object]]:
     pins = proposed.pins
     if proposed.verb != "call" and not pins.changes and not pins.uncaptured and not pins.reserve:
         raise NothingProposed
-    if max(len(pins.changes), pins.reserve) > MAX_ROWS:
-        raise ProposalTooLarge(details={"rows": MAX_ROWS})
+    check_row_count(max(len(pins.changes), pins.reserve))
     changes = encode_changes(pins.changes)
     if len(proposed.request.body) + len(msgspec.json.encode(changes)) > MAX_BYTES:
         raise ProposalTooLarge(details={"bytes": MAX_BYTES})

@@ -25,11 +25,14 @@ _MEASURE = text("""
     FROM journal_mutations WHERE session_id = :id AND position > :after AND position <= :up_to
     ORDER BY position LIMIT :rows
 """)
-# Images stay text, and only the key is read of the JSON that people see, as it is written there.
-_READ = text("""
+# Images stay text, and only the key is read of the JSON that people see, as it is written there. PostgreSQL reads
+# nothing of JSON with a NUL in it, which a column of type json can hold: that is read whole.
+_READ = text(r"""
     SELECT m.write_id, m.schema_name, m.table_name, m.verb, m.key_columns, m.cause, m.set_columns,
            m.before_exact::text AS before_exact, m.after_exact::text AS after_exact,
-           (SELECT json_object_agg(k, coalesce(m.after, m.before) -> k) FROM unnest(m.key_columns) AS k)::text AS shown
+           CASE WHEN strpos(coalesce(m.after, m.before)::text, '\u0000') = 0
+                THEN (SELECT json_object_agg(k, coalesce(m.after, m.before) -> k) FROM unnest(m.key_columns) AS k)::text
+                ELSE coalesce(m.after, m.before)::text END AS shown
     FROM journal_mutations AS m
     WHERE m.session_id = :id AND m.position > :after AND m.position <= :up_to
     ORDER BY m.position

@@ -21,33 +21,32 @@ def foresee_changes(
     """`entry` holds the rows before; `conflict` are the columns by which an upsert finds its rows."""
     if table is None or entry.verb == "delete":
         return entry.changes
-    rows = _read_rows(body)
+    rows = [{name: value for name, value in row.items() if name in named} for row in _read_rows(body)]
     if entry.verb == "update":
-        return tuple(_change(change, rows[0], named) for change in entry.changes) if rows else entry.changes
-    return tuple(_foresee_upsert(entry.changes, table, rows, named, tuple(conflict)))
+        return tuple(_change(change, rows[0]) for change in entry.changes) if rows else entry.changes
+    return tuple(_foresee_upsert(entry.changes, table, rows, tuple(conflict)))
 
 
 def _foresee_upsert(
-    before: Sequence[RowChange], table: Table, rows: Sequence[JsonRow], named: frozenset[str], conflict: tuple[str, ...]
+    before: Sequence[RowChange], table: Table, rows: Sequence[JsonRow], conflict: tuple[str, ...]
 ) -> Iterable[RowChange]:
     there = {_find_key(change.before.exact, conflict): change for change in before if change.before is not None}
     for row in rows:
         inserted = Image({name: read_text(value) for name, value in row.items()}, msgspec.json.encode(row))
         known = there.pop(_find_key(inserted.exact, conflict), None)
         if known is not None:
-            yield _change(known, row, named)
+            yield _change(known, row)
         else:
             yield RowChange(table.schema, table.name, "insert", _list_given(table.key, row), None, inserted)
     yield from there.values()
 
 
-def _change(change: RowChange, row: JsonRow, named: frozenset[str]) -> RowChange:
+def _change(change: RowChange, row: JsonRow) -> RowChange:
     """The row with the values that the request gives."""
     assert change.before is not None
-    given = {name: value for name, value in row.items() if name in named}
-    exact = {**change.before.exact, **{name: read_text(value) for name, value in given.items()}}
-    shown = msgspec.json.encode({**_decode_row(change.before.shown), **given})
-    return replace(change, after=Image(exact, shown), set_columns=tuple(sorted(given)))
+    exact = {**change.before.exact, **{name: read_text(value) for name, value in row.items()}}
+    shown = msgspec.json.encode({**_decode_row(change.before.shown), **row})
+    return replace(change, after=Image(exact, shown), set_columns=tuple(sorted(row)))
 
 
 def _list_given(key: tuple[str, ...], row: JsonRow) -> tuple[str, ...]:

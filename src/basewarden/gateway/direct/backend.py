@@ -168,9 +168,11 @@ class DirectBackend:
             verify_result(plan, outcome.result)
             if guarded is not None:
                 await self._guard.check_changes(caller, guarded, outcome.changes, outcome.uncaptured)
-            await self._count(caller, prepared, plan, outcome.result)
+            rolls_back = is_rolled_back(prepared.request, project.config)
+            if rolls_back or not caller.must_propose:  # of what is held back, no row is shown
+                await self._count(caller, prepared, plan, outcome.result)
             response = make_response(prepared.request, plan, outcome.result)
-            if is_rolled_back(prepared.request, project.config):
+            if rolls_back:
                 await connection.run([Statement("SET CONSTRAINTS ALL IMMEDIATE"), *roll_back(connection)])
                 return RestResult(response)
             hold_stops()
