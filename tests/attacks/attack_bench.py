@@ -115,6 +115,8 @@ async def open_attack_bench(
         dsn = product.settings.database_url.reveal()
         own = await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row)
         await stack.enter_async_context(own)
+        guard = {"mode": "block", "tables": {"tickets": "public"}}
+        assert (await people[0].put(f"/api/connections/{bench.connection_id}/guard", json=guard)).is_success
         yield AttackBench(bench, await bench.agent(), other, people[1], await product.client(), own)
 
 

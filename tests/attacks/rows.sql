@@ -1,5 +1,5 @@
 SET session_replication_role = replica;
-TRUNCATE vault_keys, customers, orders, lines, parcels, holds, remarks, staff, tickets, ticket_log, counters, "Odd, name",
+TRUNCATE vault_keys, customers, orders, lines, parcels, holds, remarks, inbox, replies, staff, tickets, ticket_log, counters, "Odd, name",
     private.payroll, private.orders RESTART IDENTITY;
 INSERT INTO vault_keys SELECT n, 'zqk-' || n FROM generate_series(1, 3) n;
 INSERT INTO customers (id, name, team, email, ssn, spend, notes)

@@ -45,6 +45,12 @@ CREATE FUNCTION wipe_quietly() RETURNS int LANGUAGE plpgsql STABLE AS
 CREATE FUNCTION make_object() RETURNS text LANGUAGE sql AS 'SELECT lo_create(0)::text';
 CREATE FUNCTION lo_stable() RETURNS text LANGUAGE sql STABLE AS 'SELECT lo_create(0)::text';
 CREATE FUNCTION move_schema(path text) RETURNS text LANGUAGE sql AS 'SELECT set_config(''search_path'', path, false)';
+CREATE FUNCTION publish(what text) RETURNS void LANGUAGE sql AS 'INSERT INTO public.tickets VALUES (900, what, what, 1)';
+CREATE FUNCTION copy_ticket() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO public.tickets VALUES (NEW.id, NEW.place, ''copied'', 1); RETURN NEW; END';
+CREATE TABLE inbox (id int PRIMARY KEY, place text);
+CREATE TRIGGER copy_ticket AFTER INSERT ON inbox FOR EACH ROW EXECUTE FUNCTION copy_ticket();
+CREATE TABLE replies (id int PRIMARY KEY, ticket int REFERENCES tickets ON UPDATE CASCADE ON DELETE CASCADE, body text);
 CREATE FUNCTION complain(k int) RETURNS text LANGUAGE plpgsql STABLE AS
     'BEGIN PERFORM (SELECT secret FROM public.vault_keys WHERE id = k)::int; RETURN ''fine''; END';
 

@@ -1,10 +1,13 @@
-"""Lists the columns whose values a request may learn of: those that it shows, filters, orders or joins by."""
+"""Lists the columns whose values a request may learn of: those that it shows, filters, orders or joins by.
+
+The keys of a JSON value that it follows are listed with them, as `email` of `data->>email`.
+"""
 
 from collections.abc import Iterable, Iterator
 
 from pgrest.config import Name
 from pgrest.query.plan import CallPlan, DatabasePlan, InsertPlan, WritePlan
-from pgrest.query.tree import Output, ReadNode
+from pgrest.query.tree import ColumnRef, Output, ReadNode
 from pgrest.schema.model import Column, Relationship, Table
 
 ALL_COLUMNS = "*"
@@ -19,7 +22,7 @@ def list_named_columns(plan: DatabasePlan) -> frozenset[ColumnName]:
     conditions = plan.tree.conditions
     if isinstance(plan, WritePlan):
         conditions = (*plan.conditions, *conditions)
-    named = {(root, one.name) for test in conditions for one in test.columns()}
+    named = {(root, name) for test in conditions for one in test.columns() for name in _list_names(one)}
     if plan.body.kind == "none" and isinstance(plan, WritePlan):
         return frozenset(named)
     named.update(_list_joined(plan.tree))
@@ -60,12 +63,17 @@ def _list_shown(node: ReadNode, name: Name) -> Iterator[ColumnName]:
     for output in (*node.outputs, *node.spread_extras):
         if output.column.mask is None and not _counts_rows(output):
             for one in [name] if output.relation is None else below:
-                yield one, output.column.name
+                yield from ((one, shown) for shown in _list_names(output.column))
     for term in (*node.order, *node.spread_order):
         for one in [name] if term.relation is None else below:
-            yield one, term.column.name
+            yield from ((one, shown) for shown in _list_names(term.column))
     for embed in node.embeds:
         yield from _list_shown(embed.node, _name_target(embed.node))
+
+
+def _list_names(column: ColumnRef) -> Iterator[str]:
+    yield column.name
+    yield from (step.operand for step in column.path if not step.is_index)
 
 
 def _counts_rows(output: Output) -> bool:
@@ -76,7 +84,8 @@ def _list_joined(node: ReadNode) -> Iterator[ColumnName]:
     """What related rows are found and filtered by."""
     for embed in node.embeds:
         child, target = embed.node, _name_target(embed.node)
-        yield from ((target, one.name) for test in child.conditions for one in test.columns())
+        tested = (one for test in child.conditions for one in test.columns())
+        yield from ((target, name) for one in tested for name in _list_names(one))
         if child.relationship is not None:
             yield from _list_keys(child.relationship)
         yield from _list_joined(child)

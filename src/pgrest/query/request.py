@@ -80,9 +80,10 @@ class Query:
         """What rows are filtered and ordered by, each with the path of its resource."""
         conditions = [(one.path, one.filter) for one in self.filters] + [(one.path, one.logic) for one in self.logic]
         for path, condition in conditions:
-            yield from ((path, field.name) for field in condition.fields())
+            yield from ((path, name) for field in condition.fields() for name in field.list_names())
         for path, terms in self.orders:
-            yield from (((*path, term.relation) if term.relation else path, term.field.name) for term in terms)
+            places = [((*path, term.relation) if term.relation else path, term.field) for term in terms]
+            yield from ((place, name) for place, field in places for name in field.list_names())
 
 
 @dataclass(frozen=True, slots=True)

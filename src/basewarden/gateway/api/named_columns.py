@@ -45,4 +45,4 @@ def _list_selected(items: Iterable[SelectItem], table: Name, schema: str) -> Ite
         if isinstance(item, SelectRelation):
             yield from _list_selected(item.items, (schema, item.name), schema)
         elif item.field.name != ALL_COLUMNS or item.aggregate is None:
-            yield table, item.field.name
+            yield from ((table, name) for name in item.field.list_names())

@@ -21,6 +21,11 @@ class Field:
     name: str
     path: tuple[JsonStep, ...] = ()
 
+    def list_names(self) -> Iterator[str]:
+        """Lists the column, and the keys that are followed in its value."""
+        yield self.name
+        yield from (step.operand for step in self.path if not step.is_index)
+
 
 Aggregate = Literal["sum", "avg", "count", "max", "min"]
 
