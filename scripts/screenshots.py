@@ -108,6 +108,7 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
         "row-delete": f"{data}/public.products/+delete?key=1",
         "agents": f"{home}/agents",
         "agent-new": f"{home}/agents/new",
+        "proposals": f"{home}/proposals",
         "refusals": f"{home}/refusals",
         "alerts": f"{home}/alerts",
         "alert-new": f"{home}/alerts/new",
@@ -115,6 +116,7 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
         "guard": f"{home}/guard",
         "members": f"{home}/members",
         "member-leave": f"{home}/members/leave",
+        "member-approvals": f"{home}/members/approvals",
         "settings": f"{home}/settings",
         "delete": f"{home}/delete",
     }
@@ -131,6 +133,13 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
     if sessions["sessions"]:
         session = f"{home}/sessions/{sessions['sessions'][0]['id']}"
         pages |= {"session": session, "session-undo": f"{session}/undo"}
+    proposals = await read_json(context, f"{api}/proposals")
+    if proposals["proposals"]:
+        proposal = proposals["proposals"][0]["id"]
+        pages |= {
+            "proposal": f"{home}/proposals/{proposal}",
+            "proposal-decline": f"{home}/proposals/decline?id={proposal}",
+        }
     members = await read_json(context, f"{api}/members")
     others = [one["userId"] for one in members["members"] if one["role"] != "owner"]
     if others:

@@ -12,7 +12,7 @@ import { morph } from "./morph.js";
 const MIN_INTERVAL_MS = 1000;
 const FIRST_RETRY_MS = 2000;
 const LONGEST_RETRY_MS = 120_000;
-const KINDS = ["write", "refused", "state", "reload"];
+const KINDS = ["write", "refused", "state", "proposal", "reload"];
 /** The sidebar, which counts sessions and blocked requests. */
 const COUNTS = "#navigation";
 

@@ -105,6 +105,29 @@ async def test_an_agents_own_page_says_what_it_may_do_and_how_to_connect(
     assert "Budget" not in page
 
 
+async def test_an_agent_that_proposes_says_so_everywhere(owner: httpx.AsyncClient, connection_id: str) -> None:
+    path = f"/c/{connection_id}/agents"
+    offered = (await owner.get(f"{path}/new?template=support")).text
+    assert 'value="propose" checked' in offered
+    made = await owner.post(path, data={**FORM, "access": "propose", "maxRowsPerWrite": "5"})
+    assert made.status_code == 201, made.text
+    (agent,) = await list_agents(owner, connection_id)
+    assert (agent["access"], agent["tables"]) == ("propose", ["public.notes"])
+    proposals = f"/c/{connection_id}/proposals?agent={agent['id']}"
+    for page in (made.text, (await owner.get(f"{path}/{agent['id']}")).text):
+        text = unescape(page)
+        assert "Reads and proposes changes to notes, at most 5 rows per write" in text
+        assert f'href="{proposals}"' in page
+        assert text.count("403 approval_required") == 3
+        assert f"/api/v/{connection_id}/proposals/${{proposalId}}" in text
+        assert "A write, which you can undo" not in text
+    page = unescape((await owner.get(f"{path}/{agent['id']}")).text)
+    assert "Its writes change nothing until an editor approves them." in page
+    assert "Reads and proposes changes to notes" in (await owner.get(path)).text
+    summary = await owner.post(f"{path}/summary", data={**FORM, "access": "propose"})
+    assert "Its writes change nothing until an editor approves them." in summary.text
+
+
 async def test_what_an_agent_did_is_on_its_page(owner: httpx.AsyncClient, connection_id: str) -> None:
     own, token = await make(owner, connection_id, maxWritesPerSession=2)
     assert (await write(owner, token, connection_id, json=[{"id": 1}, {"id": 2}])).status_code == 201

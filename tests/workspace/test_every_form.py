@@ -115,6 +115,23 @@ CONNECTION_CASES = (
         f"{CONNECTION}/sessions/{{session_id}}/release", "{home}/sessions/{session}/release", "Session released.", *WHY
     ),
     FormCase(
+        f"{CONNECTION}/proposals/decline",
+        "{home}/proposals/decline?id={second_proposal}",
+        "Declined. Nothing was changed.",
+        {"reason": "not now"},
+        {"reason": "no" * 101},
+    ),
+    FormCase(
+        f"{CONNECTION}/proposals/approve", "{home}/proposals/approve?id={third_proposal}", "1 proposal was approved."
+    ),
+    FormCase(
+        f"{CONNECTION}/proposals/{{proposal_id}}/approve",
+        "{home}/proposals/{proposal}",
+        "Approved and carried out.",
+        {"reason": "looks right"},
+        {"reason": "no" * 101},
+    ),
+    FormCase(
         f"{CONNECTION}/agents/{{agent_id}}/edit",
         "{home}/agents/{agent}/edit",
         "Saved.",
@@ -167,6 +184,7 @@ CONNECTION_CASES = (
     FormCase(f"{CONNECTION}/guard", "{home}/guard", "Guard saved.", {"sensitive": "lamps.name"}, {"sensitive": "name"}),
     FormCase(f"{CONNECTION}/members/{{user_id}}/role", MEMBER_PAGE + "/role", "Role changed.", {"role": "editor"}),
     FormCase(f"{CONNECTION}/members/two-factor", "{home}/members/two-factor", "for your own account first", status=409),
+    FormCase(f"{CONNECTION}/members/approvals", "{home}/members/approvals", "Another person must approve now"),
     FormCase(f"{CONNECTION}/members/{{user_id}}/remove", MEMBER_PAGE + "/remove", "Member removed."),
     FormCase(f"{CONNECTION}/delete", "{home}/delete", "Connections", {"confirm": "Shop"}, {"confirm": "Stop"}),
 )

@@ -14,6 +14,7 @@ class AlertEventName(StrEnum):
     SESSION_FROZEN = "session_frozen"
     WRITE_REFUSED = "write_refused"
     UNDO_FINISHED = "undo_finished"
+    PROPOSAL_CREATED = "proposal_created"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,16 @@ EVENTS = {
         "finished",
         "/sessions",
     ),
+    AlertEventName.PROPOSAL_CREATED: EventWords(
+        "Proposal waiting",
+        "An agent proposed a write, which waits for a person's decision.",
+        "proposal waits",
+        "proposals wait",
+        "for a decision",
+        "/proposals",
+    ),
 }
-FUTURE = frozenset({"proposal_created", "finding_critical", "schema_changed"})
+FUTURE = frozenset({"finding_critical", "schema_changed"})
 """Names that the contract reserves for features that do not exist yet."""
 
 

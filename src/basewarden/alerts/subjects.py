@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from basewarden.alerts import queries
 from basewarden.alerts.events import AlertEventName
 from basewarden.alerts.models import WaitingEvent
+from basewarden.approvals import describe_proposal
 from basewarden.core.brief import make_brief
 from basewarden.journal import JournalRefusal, SessionSummary, describe_refused, explain_refusal, summarise_sessions
+from basewarden.proposals import Proposal, list_proposals_by_id
 from basewarden.undo import decode_receipt
 from basewarden.web import count_things
 
@@ -108,6 +110,27 @@ def _describe_undo(found: SessionSummary) -> Subject:
     )
 
 
+async def _read_proposals(session: AsyncSession, waiting: Sequence[WaitingEvent]) -> list[Subject]:
+    found = {one.id: one for one in await list_proposals_by_id(session, _list_ids(waiting))}
+    return [_describe_proposal(found[one.subject_id]) for one in waiting if one.subject_id in found]
+
+
+def _describe_proposal(proposal: Proposal) -> Subject:
+    agent, what = make_brief(proposal.agent_name), describe_proposal(proposal)
+    return Subject(
+        f"{agent}: {what}. Waits for a decision.",
+        f"/proposals/{proposal.id}",
+        {
+            "proposalId": str(proposal.id),
+            "agentId": str(proposal.agent_id),
+            "agent": agent,
+            "summary": what,
+            "rows": proposal.row_count,
+            "expiresAt": proposal.expires_at.isoformat(),
+        },
+    )
+
+
 async def _summarise(session: AsyncSession, waiting: Sequence[WaitingEvent]) -> dict[UUID, SessionSummary]:
     found = await queries.list_sessions_by_id(session, _list_ids(waiting))
     return {one.session.id: one for one in await summarise_sessions(session, found)}
@@ -121,4 +144,5 @@ _READERS: Mapping[AlertEventName, ReadSubjects] = {
     AlertEventName.SESSION_FROZEN: _read_frozen,
     AlertEventName.WRITE_REFUSED: _read_refused,
     AlertEventName.UNDO_FINISHED: _read_undos,
+    AlertEventName.PROPOSAL_CREATED: _read_proposals,
 }

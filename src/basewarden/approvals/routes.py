@@ -76,13 +76,13 @@ async def get_proposal(proposal_id: str, member: Viewer, db: Reading) -> Respons
 @router.post("/approve", summary="Approves several proposals, each alone.")
 async def post_approve_each(body: DecisionsBody, member: Editor, approvals: ApprovalsDep) -> DecisionsOut:
     """They are run in the order of `ids`. The answer has the status of each, or why it was not approved."""
-    decisions = await approvals.approve_each(member.connection.id, body.ids, _make_decider(member, body))
+    decisions = await approvals.approve_each(member.connection.id, body.ids, make_decider(member, body))
     return DecisionsOut(results=show_decisions(decisions))
 
 
 @router.post("/decline", summary="Declines several proposals.")
 async def post_decline_each(body: DecisionsBody, member: Editor, approvals: ApprovalsDep) -> DecisionsOut:
-    decisions = await approvals.decline_each(member.connection.id, body.ids, _make_decider(member, body))
+    decisions = await approvals.decline_each(member.connection.id, body.ids, make_decider(member, body))
     return DecisionsOut(results=show_decisions(decisions))
 
 
@@ -108,7 +108,7 @@ async def post_approve(
     or the agent's limits refuse is 409 `proposal_failed`. A stopped agent, a limit of the hour or a project that cannot
     be reached leave it pending.
     """
-    by = _make_decider(member, body)
+    by = make_decider(member, body)
     session_id = await approvals.approve(member.connection.id, proposal_id, by)
     return ApprovedOut(id=UUID(proposal_id), status="executed", session_id=session_id)
 
@@ -122,10 +122,11 @@ async def post_decline(
     proposal_id: str, member: Editor, claims: ClaimsDep, body: DecisionBody | None = None
 ) -> DeclinedOut:
     """The agent reads the reason."""
-    declined = await claims.decline(member.connection.id, proposal_id, _make_decider(member, body))
+    declined = await claims.decline(member.connection.id, proposal_id, make_decider(member, body))
     return DeclinedOut(id=declined.id, status="declined")
 
 
-def _make_decider(member: Membership, body: DecisionBody | None) -> Decider:
+def make_decider(member: Membership, body: DecisionBody | None) -> Decider:
+    """The member who approves or declines, and the reason that they gave."""
     person = member.person
     return Decider(person.id, person.name or person.email, body.reason if body else None)

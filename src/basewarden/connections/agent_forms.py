@@ -66,8 +66,8 @@ TEMPLATES = (
     AgentTemplate(
         "support",
         "Support desk",
-        "Small corrections, 20 rows at a time.",
-        _make_values("support-desk", Access.WRITE, "chosen", 20, 200),
+        "Proposes small corrections, 20 rows at a time.",
+        _make_values("support-desk", Access.PROPOSE, "chosen", 20, 200),
     ),
     AgentTemplate(
         "editor",

@@ -98,8 +98,12 @@ def _describe_writes(policy: Policy) -> list[PolicyFact]:
         return [PolicyFact("lock", "It cannot write: every request is read-only.")]
     rows = count_things(policy.max_rows_per_write, "row")
     writes = count_things(policy.max_writes_per_session, "write")
+    proposes = policy.access == Access.PROPOSE
     guards = [
-        PolicyFact("edit", f"A write may change {rows} at most. A larger one is rolled back."),
+        *([PolicyFact("check", "Its writes change nothing until an editor approves them.")] if proposes else ()),
+        PolicyFact(
+            "edit", f"A write may change {rows} at most. A larger one is {'refused' if proposes else 'rolled back'}."
+        ),
         PolicyFact("list", f"A session may hold {writes}. Then an editor must release it."),
         PolicyFact("filter", "An update or delete without a filter is refused."),
     ]

@@ -1,15 +1,18 @@
-"""Code examples for an agent: a read and, where it may write, a write that can be undone."""
+"""Code examples for an agent: a read and, where it may write or propose, a write and what becomes of it."""
 
 import json
 from dataclasses import dataclass
 from urllib.parse import quote
 from uuid import UUID
 
-from basewarden.connections.models import RPC, Agent
+from basewarden.connections.models import RPC, Access, Agent
 from basewarden.connections.project_tables import ExampleTable
 
 PLACEHOLDER = "<the agent's token>"
 """Shown in place of a token, because a token is shown only once."""
+_CAN_UNDO = "A write, which you can undo"
+_IS_PROPOSED = "A write, which changes nothing until it is approved: it answers 403 approval_required"
+_ASK_AGAIN = "Whether it was approved: status is pending, executed, declined, stale, expired or failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class _Parts:
     url: str
     token: str
     example: ExampleTable
-    can_write: bool
+    access: Access
     look_at: str
 
     @property
@@ -35,12 +38,13 @@ class _Parts:
 def make_snippets(
     origin: str, connection_id: UUID, agent: Agent, example: ExampleTable | None, token: str = PLACEHOLDER
 ) -> list[Snippet]:
+    room = "proposals" if agent.access == Access.PROPOSE else "sessions"
     parts = _Parts(
         url=f"{origin}/api/v/{connection_id}",
         token=token,
         example=example or _make_example(agent.example_tables),
-        can_write=agent.writes_tables,
-        look_at=f"Then look here: {origin}/c/{connection_id}/sessions?agent={agent.id}",
+        access=Access(agent.access) if agent.writes_tables else Access.READ,
+        look_at=f"Then look here: {origin}/c/{connection_id}/{room}?agent={agent.id}",
     )
     return [
         Snippet("js", "supabase-js", _make_javascript(parts)),
@@ -64,12 +68,17 @@ def _make_javascript(parts: _Parts) -> str:
         f"const db = createClient(\n  {_quote(parts.url)},\n  {_quote(parts.token)},\n)\n"
         f'const {{ data, error }} = await db.from({table}).select("*").limit(5)\nconsole.log(error ?? data)'
     )
-    write = (
-        "\n\n// A write, which you can undo\n"
-        f"const write = await db.from({table}).update({parts.change}).eq({key}).select()\n"
-        f"console.log(write.error ?? write.data)\n// {parts.look_at}"
+    write = f"const write = await db.from({table}).update({parts.change}).eq({key}).select()"
+    if parts.access is Access.WRITE:
+        return f"{read}\n\n// {_CAN_UNDO}\n{write}\nconsole.log(write.error ?? write.data)\n// {parts.look_at}"
+    proposal = (
+        f"\n\n// {_IS_PROPOSED}\n{write}\n"
+        "const { proposalId, url } = write.error.details\nconsole.log(write.error.code, url)\n"
+        f"// {parts.look_at}\n\n// {_ASK_AGAIN}\n"
+        f"const answer = await fetch(\n  `{parts.url}/proposals/${{proposalId}}`,\n"
+        f"  {{ headers: {{ apikey: {_quote(parts.token)} }} }},\n)\nconsole.log(await answer.json())"
     )
-    return read + (write if parts.can_write else "")
+    return read + (proposal if parts.access is Access.PROPOSE else "")
 
 
 def _make_python(parts: _Parts) -> str:
@@ -78,16 +87,23 @@ def _make_python(parts: _Parts) -> str:
     change = (
         f"{{{_quote(example.column)}: {example.value if isinstance(example.value, bool) else _quote(example.value)}}}"
     )
+    imports = "import httpx\nfrom postgrest import APIError\n" if parts.access is Access.PROPOSE else ""
     read = (
-        "from supabase import create_client\n\n"
+        f"{imports}from supabase import create_client\n\n"
         f"db = create_client(\n    {_quote(parts.url)},\n    {_quote(parts.token)},\n)\n"
         f'print(db.table({table}).select("*").limit(5).execute().data)'
     )
-    write = (
-        f"\n\n# A write, which you can undo\nprint(db.table({table}).update({change}).eq({key}).execute().data)"
-        f"\n# {parts.look_at}"
+    write = f"db.table({table}).update({change}).eq({key}).execute()"
+    if parts.access is Access.WRITE:
+        return f"{read}\n\n# {_CAN_UNDO}\nprint({write}.data)\n# {parts.look_at}"
+    proposal = (
+        f"\n\n# {_IS_PROPOSED}\ntry:\n    {write}\nexcept APIError as error:\n"
+        f'    print(error.code, error.details)\n    proposal_id = error.details["proposalId"]\n# {parts.look_at}\n\n'
+        f"# {_ASK_AGAIN}\nanswer = httpx.get(\n"
+        f'    f"{parts.url}/proposals/{{proposal_id}}",\n    headers={{"apikey": {_quote(parts.token)}}},\n)\n'
+        "print(answer.json())"
     )
-    return read + (write if parts.can_write else "")
+    return read + (proposal if parts.access is Access.PROPOSE else "")
 
 
 def _make_curl(parts: _Parts) -> str:
@@ -98,11 +114,17 @@ def _make_curl(parts: _Parts) -> str:
     filters = f"{quote(example.key, safe='')}=eq.{quote(str(example.key_value), safe='')}"
     body = parts.change.replace("'", "'\\''")
     write = (
-        f'\n\n# A write, which you can undo\ncurl -X PATCH "{address}?{filters}" \\\n{token} \\\n'
+        f'curl -X PATCH "{address}?{filters}" \\\n{token} \\\n'
         f'  -H "Prefer: return=representation" \\\n  -H "Content-Type: application/json" \\\n  -d \'{body}\''
         f"\n# {parts.look_at}"
     )
-    return read + (write if parts.can_write else "")
+    if parts.access is Access.WRITE:
+        return f"{read}\n\n# {_CAN_UNDO}\n{write}"
+    proposal = (
+        f"\n\n# {_IS_PROPOSED}\n{write}\n\n# {_ASK_AGAIN}\n# Use the proposalId of that answer.\n"
+        f'curl "{parts.url}/proposals/<proposalId>" \\\n{token}'
+    )
+    return read + (proposal if parts.access is Access.PROPOSE else "")
 
 
 def _quote(value: str | int) -> str:

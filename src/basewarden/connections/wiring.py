@@ -30,7 +30,7 @@ from basewarden.connections.invitations.emails import InvitationEmails
 from basewarden.connections.invitations.queries import delete_old_invitations
 from basewarden.connections.invitations.service import Invitations
 from basewarden.connections.kept_secrets import KeptSecrets
-from basewarden.connections.members import approval_routes, two_factor_pages, two_factor_routes
+from basewarden.connections.members import approval_pages, approval_routes, two_factor_pages, two_factor_routes
 from basewarden.connections.members import pages as member_pages
 from basewarden.connections.members import routes as member_routes
 from basewarden.connections.members.approvals import ApprovalRule
@@ -58,6 +58,7 @@ ROUTERS = (
     member_pages.router,
     two_factor_routes.router,
     approval_routes.router,
+    approval_pages.router,
     two_factor_pages.router,
     agent_token_pages.router,
     agent_edit_pages.router,

@@ -11,6 +11,7 @@ from postgrest.exceptions import APIError
 from basewarden.demo.agent_work import AgentWork, agent_client
 from basewarden.demo.data import DemoData
 from basewarden.demo.person_edits import PersonEdits
+from basewarden.demo.proposed_writes import propose_writes
 from basewarden.demo.support_run import run_support_agent
 from basewarden.errors import Conflict, Unavailable
 
@@ -48,12 +49,13 @@ class AgentRuns:
         return self._running is not None and not self._running.done()
 
     async def seed(self) -> None:
-        """One session with damage, a person's newer edits to two of its rows, and requests that were refused."""
+        """A session with damage, a person's newer edits to two of its rows, refused requests, and two proposals."""
         edits = PersonEdits(self.data)
         await edits.choose_rows()
         await self._work(SESSION_NAME)
         await edits.edit()
         await run_support_agent(self.data)
+        await propose_writes(self.data)
 
     async def start(self) -> None:
         """Raises AgentRefused where the agent's token no longer works."""

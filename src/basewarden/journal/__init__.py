@@ -19,6 +19,7 @@ from basewarden.journal.interventions import (
     name_intervener,
     record_decision,
 )
+from basewarden.journal.live import JournalSnapshot, LiveEvent, LiveFeeds, became_visible, cut_text, make_event
 from basewarden.journal.models import (
     JournalIntervention,
     JournalMutation,
@@ -26,6 +27,7 @@ from basewarden.journal.models import (
     JournalSession,
     JournalWrite,
 )
+from basewarden.journal.pages import list_figures
 from basewarden.journal.partitions import ensure_partitions, partition_bounds
 from basewarden.journal.pruning import list_journal_pruners
 from basewarden.journal.queries import (
@@ -55,14 +57,23 @@ from basewarden.journal.sessions import (
     describe_changes,
     describe_rows,
     describe_session,
+    describe_write,
     find_session,
     list_sessions,
     sort_counts,
     summarise_sessions,
 )
-from basewarden.journal.shown_rows import split_changed_columns
+from basewarden.journal.shown_rows import ShownMutation, show_mutation, split_changed_columns
+from basewarden.journal.sidebar import SidebarCounts
 from basewarden.journal.statements import describe_change
-from basewarden.journal.timeline import describe_refused, describe_writes, explain_refusal
+from basewarden.journal.timeline import (
+    describe_refused,
+    describe_uncaptured,
+    describe_writes,
+    explain_refusal,
+    name_mutations,
+    shorten_request,
+)
 from basewarden.journal.values import (
     Capture,
     Image,
@@ -94,10 +105,13 @@ __all__ = [
     "JournalMutation",
     "JournalRefusal",
     "JournalSession",
+    "JournalSnapshot",
     "JournalUnavailable",
     "JournalWrite",
     "Kind",
     "LatestActivity",
+    "LiveEvent",
+    "LiveFeeds",
     "NamedRow",
     "Progress",
     "Reason",
@@ -115,6 +129,8 @@ __all__ = [
     "SessionCaller",
     "SessionFrozen",
     "SessionSummary",
+    "ShownMutation",
+    "SidebarCounts",
     "State",
     "UncapturedChanges",
     "UncapturedOut",
@@ -124,17 +140,21 @@ __all__ = [
     "VerbCount",
     "WriteDecision",
     "WriteEntry",
+    "became_visible",
     "count_activity",
     "count_changes",
     "count_request_rows",
     "count_rows_written",
     "count_session_rows",
+    "cut_text",
     "describe_change",
     "describe_changes",
     "describe_intervention",
     "describe_refused",
     "describe_rows",
     "describe_session",
+    "describe_uncaptured",
+    "describe_write",
     "describe_writes",
     "encode_key",
     "ensure_partitions",
@@ -144,6 +164,7 @@ __all__ = [
     "find_progress",
     "find_session",
     "find_undo_of",
+    "list_figures",
     "list_interventions",
     "list_journal_pruners",
     "list_latest_activity",
@@ -153,10 +174,14 @@ __all__ = [
     "list_sessions",
     "list_tables",
     "list_write_mutations",
+    "make_event",
     "make_frozen_error",
     "name_intervener",
+    "name_mutations",
     "partition_bounds",
     "record_decision",
+    "shorten_request",
+    "show_mutation",
     "sort_counts",
     "split_changed_columns",
     "summarise_sessions",

@@ -61,11 +61,11 @@ class StreamOpener:
     responses=_ANSWER,
 )
 async def get_events(opener: Annotated[StreamOpener, Depends()]) -> EventStream:
-    """Sends the events `write`, `refused`, `state` and `reload`, with JSON that holds no values of rows.
+    """Sends the events `write`, `refused`, `state`, `proposal` and `reload`, with JSON that holds no values of rows.
 
     `write` sums up the writes of one session since its last event. `state` says that a session was frozen, released or
-    undone, or an agent stopped or released, by whom and why. `reload` says that too much has happened since the
-    position: load everything again.
+    undone, or an agent stopped or released, by whom and why. `proposal` says that one was created or decided, or is
+    stale or expired. `reload` says that too much has happened since the position: load everything again.
 
     A stream that continues after the `id` of an event misses nothing and repeats nothing. Without one it begins with
     the writes of the last five seconds. A position is valid for an hour.

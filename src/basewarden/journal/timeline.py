@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -181,16 +182,18 @@ async def mark_undone(db: ReadSession, timeline: Timeline, undone: UndoneRows) -
 
 async def name_rows(timeline: Timeline, member: Membership, names: RowNames) -> Timeline:
     """Names the rows that are called by the rows that they refer to."""
-    unnamed = [row for write in timeline.writes for row in write.mutations if row.unnamed is not None]
+    rows = [row for write in timeline.writes for row in write.mutations]
+    named = iter(await name_mutations(rows, member, names))
+    writes = (replace(write, mutations=tuple(islice(named, len(write.mutations)))) for write in timeline.writes)
+    return replace(timeline, writes=tuple(writes))
+
+
+async def name_mutations(rows: Sequence[ShownMutation], member: Membership, names: RowNames) -> Sequence[ShownMutation]:
+    """The rows in their order; those without a name of their own have that of the row that they refer to."""
+    unnamed = [row for row in rows if row.unnamed is not None]
     found = await names.read(member, [row.unnamed for row in unnamed if row.unnamed is not None])
-    by_place = {id(row): one.reference for row, one in zip(unnamed, found, strict=True) if one.reference is not None}
-    if not by_place:
-        return timeline
-    return replace(timeline, writes=tuple(_name_write(write, by_place) for write in timeline.writes))
-
-
-def _name_write(write: ShownWrite, names: Mapping[int, str]) -> ShownWrite:
-    return replace(write, mutations=tuple(with_name(row, names.get(id(row))) for row in write.mutations))
+    by_place = {id(row): one.reference for row, one in zip(unnamed, found, strict=True)}
+    return [with_name(row, by_place.get(id(row))) for row in rows]
 
 
 def mark_all_undone(timeline: Timeline) -> Timeline:
@@ -249,7 +252,7 @@ def _show_write(
         ),
         more=max(0, more),
         more_href=f"{path}?write={write.id}&after={last}" if more > 0 else None,
-        uncaptured=tuple(_describe_uncaptured(item) for item in write.unseen or ()),
+        uncaptured=tuple(describe_uncaptured(item) for item in write.unseen or ()),
         state=write.state,
     )
 
@@ -307,7 +310,8 @@ def describe_filter(summary: str) -> str:
     return f"filter on {' and '.join(columns)}"
 
 
-def _describe_uncaptured(item: Mapping[str, Any]) -> str:
+def describe_uncaptured(item: Mapping[str, Any]) -> str:
+    """Returns "public.audit: 3 inserted": rows that were changed without a record of them."""
     counts = [f"{item[verb]:,} {verb}" for verb in ("inserted", "updated", "deleted") if item.get(verb)]
     counts += ["all rows deleted (TRUNCATE)"] if item.get("emptied") else []
     return f"{item['schema']}.{item['table']}: {', '.join(counts)}"

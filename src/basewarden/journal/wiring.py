@@ -54,7 +54,9 @@ def wire(registry: Registry) -> None:
     registry.add(AgentActivity(count_agent_activity, read_agent_history, list_agent_rows))
     registry.add(SessionCounter(count_all_sessions))
     shell = registry.get(Shell)
-    shell.count_with(SidebarCounts(registry.get(Database), listener).count)
+    counts = SidebarCounts(registry.get(Database), listener)
+    registry.add(counts)
+    shell.count_with(counts.count)
     shell.explain_freezes_with(partial(find_freeze, registry.get(Database)))
 
 

@@ -15,9 +15,17 @@ from basewarden.proposals.errors import (
 )
 from basewarden.proposals.models import Proposal
 from basewarden.proposals.pins import WritePins, find_difference, list_made_columns
+from basewarden.proposals.queries import (
+    find_creator_rule,
+    list_changed_proposals,
+    list_proposals_by_id,
+    list_proposing_agents,
+)
 from basewarden.proposals.service import (
     Proposals,
     check_row_count,
+    count_by_status,
+    count_waiting,
     find_proposal,
     list_proposals,
 )
@@ -28,6 +36,7 @@ from basewarden.proposals.values import (
     ProposalStatus,
     ProposedWrite,
     StoredRequest,
+    find_proposal_status,
 )
 
 __all__ = [
@@ -53,8 +62,15 @@ __all__ = [
     "TooManyProposals",
     "WritePins",
     "check_row_count",
+    "count_by_status",
+    "count_waiting",
+    "find_creator_rule",
     "find_difference",
     "find_proposal",
+    "find_proposal_status",
+    "list_changed_proposals",
     "list_made_columns",
     "list_proposals",
+    "list_proposals_by_id",
+    "list_proposing_agents",
 ]

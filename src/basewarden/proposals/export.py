@@ -71,6 +71,7 @@ PROPOSAL_PARTS = (
             "is_computed": "whether the database itself computed `changes`",
             "made": "columns in which `changes` may differ when it is run",
             "decided_by": "always you, or another member",
+            "xact": "the number of a transaction, which orders live events",
             "claimed_at": "when an approval that runs was last seen",
             "write_id": "its write in the journal, which `session_id` leads to",
         },

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ForeignKey, Index, LargeBinary, Text, func, text
+from sqlalchemy import ARRAY, BigInteger, ForeignKey, Index, LargeBinary, Text, func, text
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -26,6 +26,7 @@ class Proposal(Base):
         Index("ix_proposals_session", "session_id", postgresql_where=text("session_id IS NOT NULL")),
         Index("ix_proposals_decided_by", "decided_by", postgresql_where=text("decided_by IS NOT NULL")),
         Index("ix_proposals_created_at", "created_at"),
+        Index("ix_proposals_xact", "connection_id", "xact"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -66,3 +67,4 @@ class Proposal(Base):
     result_body: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True, deferred_raiseload=True)
     failure_code: Mapped[str | None] = mapped_column(Text)
     failure: Mapped[str | None] = mapped_column(Text)  # why it is stale or failed
+    xact: Mapped[int | None] = mapped_column(BigInteger)  # our transaction that last changed its status

@@ -24,7 +24,7 @@ from sqlalchemy.orm import undefer
 
 from basewarden.connections import Agent, Connection
 from basewarden.db import WriteSession
-from basewarden.journal import JournalWrite
+from basewarden.journal import JournalSnapshot, JournalWrite, became_visible
 from basewarden.proposals.models import Proposal
 
 _PAGE_ROWS = 20
@@ -91,6 +91,39 @@ async def list_proposals(
     return (await session.scalars(query.order_by(Proposal.id.desc()).limit(limit))).all()
 
 
+async def list_proposals_by_id(
+    session: AsyncSession, ids: Collection[UUID], connection_id: UUID | None = None
+) -> Sequence[Proposal]:
+    """Lists the newest first; of one connection where it is named."""
+    query = select(Proposal).where(Proposal.id.in_(ids))
+    if connection_id is not None:
+        query = query.where(Proposal.connection_id == connection_id)
+    return (await session.scalars(query.order_by(Proposal.id.desc()))).all()
+
+
+async def list_changed_proposals(
+    session: AsyncSession, connection_id: UUID, since: JournalSnapshot, until: JournalSnapshot, *, limit: int
+) -> Sequence[Proposal]:
+    """Lists what was created, or has another status, since a snapshot of our transactions."""
+    query = (
+        select(Proposal)
+        .where(Proposal.connection_id == connection_id, became_visible(Proposal.xact, since, until))
+        .order_by(Proposal.xact, Proposal.id)
+        .limit(limit)
+    )
+    return (await session.scalars(query)).all()
+
+
+async def list_proposing_agents(
+    session: AsyncSession, connection_id: UUID, *, limit: int
+) -> Sequence[tuple[UUID, str]]:
+    """Lists the ids and names of agents that there are proposals of, by name."""
+    name = func.max(Proposal.agent_name)
+    query = select(Proposal.agent_id, name).where(Proposal.connection_id == connection_id)
+    found = await session.execute(query.group_by(Proposal.agent_id).order_by(name).limit(limit))
+    return [(agent_id, agent_name) for agent_id, agent_name in found.all()]
+
+
 async def count_by_status(session: AsyncSession, connection_id: UUID) -> dict[str, int]:
     """Counts by the status that is shown."""
     is_over = and_(Proposal.status == "pending", Proposal.expires_at <= func.now())
@@ -100,7 +133,7 @@ async def count_by_status(session: AsyncSession, connection_id: UUID) -> dict[st
     return {row[0]: row[1] for row in await session.execute(query)}
 
 
-async def find_creator_rule(session: WriteSession, connection_id: UUID, agent_id: UUID) -> UUID | None:
+async def find_creator_rule(session: AsyncSession, connection_id: UUID, agent_id: UUID) -> UUID | None:
     """Finds the person who created the agent, where the connection wants another one's approval."""
     query = select(Agent.created_by).join(Connection, Connection.id == Agent.connection_id)
     query = query.where(Connection.id == connection_id, Connection.approval_by_another, Agent.id == agent_id)

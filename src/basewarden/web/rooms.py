@@ -22,6 +22,7 @@ ROOMS = (
     Room("Home", "Home", "", "home", "overview activity", "h"),
     Room("Data", "Data", "/data", "table", "tables rows browse", "d"),
     Room("Sessions", "Sessions", "/sessions", "list", "history writes undo journal", "s"),
+    Room("Proposals", "Proposals", "/proposals", "inbox", "approve decline approval review pending", "p"),
     Room("Blocked", "Blocked requests", "/refusals", "block", "refused denied policy limits", "b"),
     Room("Agents", "Agents", "/agents", "key", "tokens robots", "a"),
     Room("Alerts", "Alerts", "/alerts", "bell", "webhook slack discord email notifications", is_for_editors=True),

@@ -103,7 +103,7 @@ def list_attention(rows: Sequence[ActivityRow]) -> list[ActivityRow]:
     return sorted(wanted, key=lambda row: (row.status != "frozen", -row.rows))[:ATTENTION_SHOWN]
 
 
-def describe_now(rows: Sequence[ActivityRow]) -> str:
+def describe_now(rows: Sequence[ActivityRow], proposals: int = 0) -> str:
     """Says in a sentence or two what is going on."""
     working = list(dict.fromkeys(row.who for row in rows if row.status == "running"))
     frozen = sum(row.status == "frozen" for row in rows)
@@ -114,6 +114,8 @@ def describe_now(rows: Sequence[ActivityRow]) -> str:
         sentences.append(f"{', '.join(working[:-1])} and {working[-1]} are working right now.")
     if frozen:
         sentences.append(f"{frozen} session{' is' if frozen == 1 else 's are'} frozen until an editor releases it.")
+    if proposals:
+        sentences.append(f"{count_things(proposals, 'proposal waits', 'proposals wait')} for a decision.")
     return " ".join(sentences) or ("No agent is working right now." if rows else "Nothing has been written yet.")
 
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from basewarden.approvals import read_waiting
 from basewarden.connections import (
     Agent,
     AgentActivity,
@@ -97,18 +98,20 @@ async def _read_activity(
 ) -> dict[str, Any]:
     rows = await list_activity(db, member)
     steps = await find_first_steps(db, member)
+    waiting = await read_waiting(db, member.connection.id)
     newest = f"{rows[0].at.timestamp():.3f}-{rows[0].status}-{rows[0].note}" if rows else ""
     return {
         "rows": rows,
         "attention_rows": list_attention(rows),
         "groups": group_by_age(rows[:ROWS_SHOWN]),
-        "now_text": describe_now(rows),
+        "now_text": describe_now(rows, waiting.count),
+        "waiting": waiting,
         "totals": await count_activity(db, member.connection.id),
         "agents": await count_agents(db, member.connection.id),
         "listed_agents": await _list_agents(db, member, activity),
         "can_freeze": member.role.includes(Role.EDITOR),
         "steps": steps,
-        "version": f"{steps.state if steps else ''}{newest}",
+        "version": f"{steps.state if steps else ''}{newest}-{waiting.version}",
         "snippets": await _make_snippets(db, member, settings),
         "can_manage": member.role.includes(Role.OWNER),
     }

@@ -32,6 +32,8 @@ _DONE = {
     "owner": "Ownership transferred. You are an editor now.",
     "two-factor-on": "Two-factor authentication is required now.",
     "two-factor-off": "Two-factor authentication is no longer required.",
+    "approvals-another": "Another person must approve now than the one who created the agent.",
+    "approvals-own": "Who created an agent can approve what it proposes now.",
 }
 
 

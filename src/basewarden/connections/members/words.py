@@ -15,6 +15,7 @@ ROLE_CHOICES: Final = (
 """The roles that an owner gives, as a form offers them: value, text, explanation."""
 
 _TWO_FACTOR_PATH = "two-factor"
+_APPROVALS_PATH = "approvals"
 _NAMES_SHOWN = 5
 
 
@@ -112,6 +113,31 @@ def describe_two_factor(connection: Connection, members: Sequence[ListedMember])
         "Require it",
         needs_identity=True,
         hidden={"required": "1"},
+    )
+
+
+def describe_approvals(connection: Connection) -> MemberAction:
+    """Requires another person's approval, or stops requiring it."""
+    if connection.approval_by_another:
+        return MemberAction(
+            _APPROVALS_PATH,
+            "Let creators of agents approve?",
+            ("Who created an agent can then approve what it proposes.",),
+            "Yes. You can require another person again.",
+            "Let them approve",
+            needs_identity=True,
+            hidden={"byAnother": "0"},
+        )
+    return MemberAction(
+        _APPROVALS_PATH,
+        "Require another person's approval?",
+        (
+            "What an agent proposes must be approved by another editor or owner than the one who created it.",
+            "If you are alone on this connection, proposals of your agents can then only be declined.",
+        ),
+        "Yes. You can stop requiring it.",
+        "Require it",
+        hidden={"byAnother": "1"},
     )
 
 

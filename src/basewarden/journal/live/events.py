@@ -1,6 +1,6 @@
 """What a stream sends: events in the order of their keys, as JSON without values of rows, of bounded size."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 from uuid import UUID
@@ -26,7 +26,7 @@ MAX_READ_BYTES = 32 * 1024
 _LATEST_WRITES = 500
 _MAX_LISTED = 10
 _MAX_TEXT = 200
-EventKind = Literal["write", "refused", "state", "reload"]
+EventKind = Literal["write", "refused", "state", "proposal", "reload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,25 @@ class StreamMessage:
     is_for_all: bool = False
 
 
+EventReader = Callable[[AsyncSession, UUID, JournalSnapshot, JournalSnapshot, int], Awaitable[list[LiveEvent]]]
+"""Reads what became visible on a connection after one snapshot and is visible in another, at most so many events."""
+
+
 class TooMuchChanged(Exception):
     """More has happened than is worth sending event by event."""
 
 
 async def read_events(
-    session: AsyncSession, connection_id: UUID, since: JournalSnapshot, until: JournalSnapshot
+    session: AsyncSession,
+    connection_id: UUID,
+    since: JournalSnapshot,
+    until: JournalSnapshot,
+    readers: Sequence[EventReader] = (),
 ) -> list[LiveEvent]:
-    """Reads what became visible after `since` and is visible in `until`, in order. Raises TooMuchChanged."""
+    """Reads what became visible after `since` and is visible in `until`, in order. Raises TooMuchChanged.
+
+    `readers` read the events of other features.
+    """
     if until.at - since.at > HORIZON_SECONDS or since.at > until.at + 1 or since.xmax > until.xmax:
         raise TooMuchChanged  # or the position is of another database
     sums = await queries.sum_settled_writes(session, connection_id, since, until, limit=MAX_WRITES_READ)
@@ -73,9 +84,11 @@ async def read_events(
     events = [
         *await _describe_writes(session, sums),
         *(_describe_state(found, by_session.get(found.id, {})) for found in changed),
-        *(_make_event("state", one.id, None, _stop_body(one)) for one in interventions if one.session_id is None),
+        *(make_event("state", one.id, None, _stop_body(one)) for one in interventions if one.session_id is None),
         *map(_describe_refusal, refusals),
     ]
+    for read in readers:
+        events += await read(session, connection_id, since, until, MAX_EVENTS + 1)
     if sum(row.seen for row in sums) >= MAX_WRITES_READ or len(events) > MAX_EVENTS:
         raise TooMuchChanged
     return sorted(events, key=lambda event: event.key)
@@ -114,7 +127,7 @@ async def _describe_writes(session: AsyncSession, sums: Sequence[Row[Any]]) -> I
             by_session.setdefault(row.session_id, []).append(row)
     found = await queries.list_sessions_by_id(session, by_session) if by_session else ()
     return [
-        _make_event("write", one.id, one.id, {**_session_body(one), **_sum_body(by_session[one.id])}) for one in found
+        make_event("write", one.id, one.id, {**_session_body(one), **_sum_body(by_session[one.id])}) for one in found
     ]
 
 
@@ -134,7 +147,7 @@ def _sum_body(rows: Sequence[Row[Any]]) -> Mapping[str, object]:
 
 
 def _describe_state(session: JournalSession, intervention: Mapping[str, object]) -> LiveEvent:
-    return _make_event("state", session.id, session.id, {**_session_body(session), **intervention})
+    return make_event("state", session.id, session.id, {**_session_body(session), **intervention})
 
 
 def _stop_body(intervention: JournalIntervention) -> Mapping[str, object]:
@@ -142,7 +155,7 @@ def _stop_body(intervention: JournalIntervention) -> Mapping[str, object]:
     return {
         "sessionId": None,
         "agentId": str(intervention.agent_id) if intervention.agent_id else None,
-        "agent": _cut(intervention.agent_name) if intervention.agent_name else None,
+        "agent": cut_text(intervention.agent_name) if intervention.agent_name else None,
         **_intervention_body(intervention),
     }
 
@@ -150,7 +163,7 @@ def _stop_body(intervention: JournalIntervention) -> Mapping[str, object]:
 def _intervention_body(intervention: JournalIntervention) -> Mapping[str, object]:
     return {
         "action": intervention.action,
-        "by": _cut(intervention.user_name) if intervention.user_name else None,
+        "by": cut_text(intervention.user_name) if intervention.user_name else None,
         "reason": intervention.reason,
         "at": intervention.at.isoformat(),
     }
@@ -161,8 +174,8 @@ def _session_body(session: JournalSession) -> dict[str, object]:
         "sessionId": str(session.id),
         "kind": session.kind,
         "agentId": str(session.agent_id) if session.agent_id else None,
-        "caller": _cut(session.caller_name),
-        "label": _cut(session.label) if session.label else None,
+        "caller": cut_text(session.caller_name),
+        "label": cut_text(session.label) if session.label else None,
         "status": find_status(session),
         "frozenReason": session.frozen_reason,
         "undoState": session.undo_state,
@@ -176,20 +189,21 @@ def _describe_refusal(refusal: JournalRefusal) -> LiveEvent:
     body = {
         "sessionId": str(refusal.session_id) if refusal.session_id else None,
         "agentId": str(refusal.agent_id),
-        "agent": _cut(refusal.agent_name),
+        "agent": cut_text(refusal.agent_name),
         "at": refusal.at.isoformat(),
         "code": refusal.code,
         "reason": explain_refusal(refusal),
         "method": refusal.method,
-        "table": _cut(refusal.table) if refusal.table else None,
+        "table": cut_text(refusal.table) if refusal.table else None,
         "count": refusal.count,
     }
-    return _make_event("refused", refusal.id, refusal.session_id, body)
+    return make_event("refused", refusal.id, refusal.session_id, body)
 
 
-def _make_event(kind: EventKind, event_id: UUID, session_id: UUID | None, body: Mapping[str, object]) -> LiveEvent:
+def make_event(kind: EventKind, event_id: UUID, session_id: UUID | None, body: Mapping[str, object]) -> LiveEvent:
+    """Makes an event of a body without values of rows."""
     return LiveEvent(kind, event_id, session_id, msgspec.json.encode(cast("dict[str, object]", body)))
 
 
-def _cut(text: str) -> str:
+def cut_text(text: str) -> str:
     return text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"

@@ -20,6 +20,7 @@ from basewarden.db import Database, Listener
 from basewarden.errors import AppError, TooMany, Unavailable
 from basewarden.journal.live import queries
 from basewarden.journal.live.events import (
+    EventReader,
     LiveEvent,
     StreamMessage,
     TooMuchChanged,
@@ -61,10 +62,15 @@ class LiveFeeds:
         self._limits = limits
         self._feeds: dict[UUID, _Feed] = {}
         self._counts: Counter[UUID] = Counter()
+        self._readers: list[EventReader] = []
         listener.on(LIVE_TOPIC, self._on_notice)
         listener.on(CONNECTION_TOPIC, self._on_notice)
         listener.on(SIGNIN_TOPIC, self._on_signin_ended)
         listener.on(PERSON_TOPIC, self._on_person_changed)
+
+    def add_reader(self, read: EventReader) -> None:
+        """Adds the events of another feature, before the first stream is opened."""
+        self._readers.append(read)
 
     @property
     def stream_count(self) -> int:
@@ -90,7 +96,9 @@ class LiveFeeds:
         """Queues what happened since the position, and everything from now on. Raises AppError."""
         feed = self._feeds.get(subscriber.connection_id)
         if feed is None:
-            feed = self._feeds[subscriber.connection_id] = _Feed(self._database, subscriber.connection_id)
+            feed = self._feeds[subscriber.connection_id] = _Feed(
+                self._database, subscriber.connection_id, self._readers
+            )
         await feed.join(subscriber, position)
 
     def _on_notice(self, payload: str) -> None:
@@ -118,9 +126,10 @@ class LiveFeeds:
 class _Feed:
     """Everything visible in its snapshot has been passed on to its subscribers."""
 
-    def __init__(self, database: Database, connection_id: UUID) -> None:
+    def __init__(self, database: Database, connection_id: UUID, readers: Sequence[EventReader]) -> None:
         self._database = database
         self._connection_id = connection_id
+        self._readers = readers
         self._snapshot: JournalSnapshot | None = None
         self._lock = asyncio.Lock()
         self._woken = asyncio.Event()
@@ -211,7 +220,7 @@ class _Feed:
         self, session: AsyncSession, since: JournalSnapshot, until: JournalSnapshot, *, after: str = ""
     ) -> list[StreamMessage]:
         try:
-            events = await read_events(session, self._connection_id, since, until)
+            events = await read_events(session, self._connection_id, since, until, self._readers)
         except TooMuchChanged:
             return [make_reload(until)]
         return _make_messages([event for event in events if event.key > after], since, until)

@@ -13,7 +13,7 @@ _MAX_RUNNING = 200
 """Beyond this many running transactions, a snapshot claims less than it shows: a stream may repeat, but never miss."""
 _MAX_ID = 2**63 - 1
 _SNAPSHOT = r"\d{1,11}-\d{1,19}(?:\.\d{1,19}){0,200}"
-_POSITION = re.compile(rf"({_SNAPSHOT})(?:~({_SNAPSHOT})~([rsw][0-9a-f-]{{36}}))?", re.ASCII)
+_POSITION = re.compile(rf"({_SNAPSHOT})(?:~({_SNAPSHOT})~([prsw][0-9a-f-]{{36}}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

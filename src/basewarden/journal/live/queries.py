@@ -12,7 +12,7 @@ from basewarden.journal.live.positions import JournalSnapshot
 from basewarden.journal.models import JournalIntervention, JournalRefusal, JournalSession, JournalWrite
 
 _SNAPSHOT = "SELECT CAST(extract(epoch FROM now()) AS bigint), CAST(pg_current_snapshot() AS text)"
-_MARGIN_SECONDS = 3600
+MARGIN_SECONDS = 3600
 """A database that was restored has transaction ids of another server; times keep those of long ago out."""
 
 XactColumn = InstrumentedAttribute[int | None]
@@ -40,10 +40,10 @@ async def sum_settled_writes(
 
     Reads at most `limit` writes; `seen` is how many those were, including aborted ones.
     """
-    became_visible = _became_visible(JournalWrite.settled_xact, since, until)
+    is_new = became_visible(JournalWrite.settled_xact, since, until)
     order = JournalWrite.settled_xact.asc()
-    writes = _list_writes(connection_id, became_visible, order, limit)
-    return await _sum_writes(session, writes, since.at - _MARGIN_SECONDS)
+    writes = _list_writes(connection_id, is_new, order, limit)
+    return await _sum_writes(session, writes, since.at - MARGIN_SECONDS)
 
 
 async def sum_latest_writes(
@@ -62,7 +62,7 @@ async def list_changed_sessions(
     query = (
         select(JournalSession)
         .where(JournalSession.connection_id == connection_id, JournalSession.status != "expired")
-        .where(_became_visible(JournalSession.state_xact, since, until))
+        .where(became_visible(JournalSession.state_xact, since, until))
         .order_by(JournalSession.state_xact)
         .limit(limit)
     )
@@ -81,8 +81,8 @@ async def list_new_refusals(
     query = (
         select(JournalRefusal)
         .where(JournalRefusal.connection_id == connection_id)
-        .where(JournalRefusal.at > func.to_timestamp(since.at - _MARGIN_SECONDS))
-        .where(_became_visible(JournalRefusal.xact, since, until))
+        .where(JournalRefusal.at > func.to_timestamp(since.at - MARGIN_SECONDS))
+        .where(became_visible(JournalRefusal.xact, since, until))
         .order_by(JournalRefusal.at, JournalRefusal.id)
         .limit(limit)
     )
@@ -96,15 +96,16 @@ async def list_new_interventions(
     query = (
         select(JournalIntervention)
         .where(JournalIntervention.connection_id == connection_id)
-        .where(JournalIntervention.at > func.to_timestamp(since.at - _MARGIN_SECONDS))
-        .where(_became_visible(JournalIntervention.xact, since, until))
+        .where(JournalIntervention.at > func.to_timestamp(since.at - MARGIN_SECONDS))
+        .where(became_visible(JournalIntervention.xact, since, until))
         .order_by(JournalIntervention.at, JournalIntervention.id)
         .limit(limit)
     )
     return (await session.scalars(query)).all()
 
 
-def _became_visible(xact: XactColumn, since: JournalSnapshot, until: JournalSnapshot) -> ColumnElement[bool]:
+def became_visible(xact: XactColumn, since: JournalSnapshot, until: JournalSnapshot) -> ColumnElement[bool]:
+    """Whether the transaction ended after `since` and is visible in `until`."""
     was_running = xact.in_(since.running) if since.running else None
     is_new = xact >= since.xmax if was_running is None else or_(xact >= since.xmax, was_running)
     return and_(xact >= since.floor, is_new, _is_visible(xact, until))

@@ -1,7 +1,7 @@
 """Describes in words what a session or a write did: "Deleted 120 customers, changed 261 prices"."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -10,6 +10,7 @@ from basewarden.core.brief import make_brief
 MAX_NAME = 40
 PARTS = 2
 _WORDS = {"insert": "added", "update": "changed", "delete": "deleted", "mixed": "changed", "call": "called"}
+_PLANNED_WORDS = {"insert": "add", "update": "change", "delete": "delete", "mixed": "change", "call": "call"}
 _EMPTY_WORDS = {"insert": "Added", "upsert": "Added", "delete": "Deleted"}
 _ROW_VERBS = {"insert", "update", "delete"}
 _WEIGHTS = {"delete": 100, "update": 10, "mixed": 10, "insert": 1, "call": 0}
@@ -91,9 +92,16 @@ def describe_session(
 
 
 def describe_changes(
-    changes: Iterable[VerbCount], *, schemas: Iterable[str] | None = None, is_partial: bool = False
+    changes: Iterable[VerbCount],
+    *,
+    schemas: Iterable[str] | None = None,
+    is_partial: bool = False,
+    is_planned: bool = False,
 ) -> str:
-    """Returns "" for no changes. Schemas are named where `schemas`, or those of the changes, are more than one."""
+    """Returns "" for no changes. Schemas are named where `schemas`, or those of the changes, are more than one.
+
+    What is planned reads "Change 5 prices", what was done "Changed 5 prices".
+    """
     merged = merge_counts(changes)
     named = {count.schema for count in merged if count.schema} if schemas is None else set(schemas)
     shown = sorted([count for count in merged if not count.is_cascade] or merged, key=_rank)[:PARTS]
@@ -103,7 +111,8 @@ def describe_changes(
         shown, more = [*shown, min(rest, key=_rank)], 0
     if not shown:
         return ""
-    parts = [_describe(count, is_qualified=len(named) > 1, is_partial=is_partial) for count in shown]
+    words = _PLANNED_WORDS if is_planned else _WORDS
+    parts = [_describe(count, words, is_qualified=len(named) > 1, is_partial=is_partial) for count in shown]
     text = _join_parts(shown, parts, f"rows of {more} more tables" if more else "")
     return text[0].upper() + text[1:]
 
@@ -126,13 +135,15 @@ def _join_parts(shown: Sequence[VerbCount], parts: Sequence[str], rest: str) -> 
     return f"{text} and {rest}" if len(by_verb) == 1 else f"{text}, and {rest}"
 
 
-def describe_write(verb: str, table: str, changes: Sequence[VerbCount]) -> str:
+def describe_write(verb: str, table: str, changes: Sequence[VerbCount], *, is_planned: bool = False) -> str:
     """Describes one write; one without recorded rows is named by its verb and table."""
-    named = describe_changes([count for count in changes if not count.is_cascade] or changes)
+    own = [count for count in changes if not count.is_cascade] or changes
+    named = describe_changes(own, is_planned=is_planned)
     if verb == "call":
         rest = f", {_lower(named)}" if named else ""
-        return f"Called function {show_name(table)}{rest}"
-    return named or f"{_EMPTY_WORDS.get(verb, 'Changed')} no known rows" + (f" of {show_name(table)}" if table else "")
+        return f"{'Call' if is_planned else 'Called'} function {show_name(table)}{rest}"
+    word = _PLANNED_WORDS.get(verb, "change").capitalize() if is_planned else _EMPTY_WORDS.get(verb, "Changed")
+    return named or f"{word} no known rows" + (f" of {show_name(table)}" if table else "")
 
 
 def describe_rows(rows: int, table: str) -> str:
@@ -182,12 +193,12 @@ def _rank(count: VerbCount) -> tuple[int, int, str, str]:
     return -weight * count.rows, -weight, count.schema, count.table
 
 
-def _describe(count: VerbCount, *, is_qualified: bool, is_partial: bool) -> str:
+def _describe(count: VerbCount, words: Mapping[str, str], *, is_qualified: bool, is_partial: bool) -> str:
     name = f"{count.schema}.{count.table}" if is_qualified and count.schema else count.table
-    word = _WORDS.get(count.verb, "changed")
+    word = words.get(count.verb, words["update"])
     if count.verb == "call":
         times = "" if count.rows == 1 else f" {count.rows:,} times"
-        return f"called function {show_name(name)}{times}"
+        return f"{word} function {show_name(name)}{times}"
     more = "more than " if is_partial else ""
     if count.verb != "mixed":
         return f"{word} {more}{describe_rows(count.rows, name)}"

@@ -1,12 +1,13 @@
 """Counts for the sidebar, kept for a few seconds."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
 
 from basewarden.core.cache import LoadingCache
-from basewarden.db import Database, Listener
+from basewarden.db import Database, Listener, ReadSession
 from basewarden.journal.notices import LIVE_TOPIC, parse_notice
 from basewarden.journal.sidebar.queries import count_rooms
 from basewarden.web import RoomCount, RoomCounts
@@ -14,6 +15,8 @@ from basewarden.web import RoomCount, RoomCounts
 KEEP_SECONDS = 3.0
 MAX_COUNTED = 1000
 _CACHE_SIZE = 1000
+ReadCounts = Callable[[ReadSession, UUID], Awaitable[RoomCounts]]
+"""From the id of a connection."""
 
 
 class SidebarCounts:
@@ -24,21 +27,31 @@ class SidebarCounts:
 
     def __init__(self, database: Database, listener: Listener, *, keep_seconds: float = KEEP_SECONDS) -> None:
         self._database = database
+        self._readers: list[ReadCounts] = [_read_counts]
         self._known = LoadingCache(self._load, size=_CACHE_SIZE, seconds=keep_seconds)
         listener.on(LIVE_TOPIC, self._forget)
+
+    def add(self, read: ReadCounts) -> None:
+        """Adds the counts of another feature's rooms."""
+        self._readers.append(read)
 
     async def count(self, connection_id: UUID) -> RoomCounts:
         return await self._known.get(connection_id) or {}
 
     async def _load(self, connection_id: UUID) -> RoomCounts:
         async with self._database.read_only() as session:
-            return describe_counts(await count_rooms(session, connection_id, most=MAX_COUNTED))
+            found = [await read(session, connection_id) for read in self._readers]
+        return {room: counts for one in found for room, counts in one.items()}
 
     def _forget(self, payload: str) -> None:
         if not payload:
             self._known.clear()
         for connection_id in parse_notice(payload):
             self._known.drop(connection_id)
+
+
+async def _read_counts(session: ReadSession, connection_id: UUID) -> RoomCounts:
+    return describe_counts(await count_rooms(session, connection_id, most=MAX_COUNTED))
 
 
 def describe_counts(counts: Row[Any]) -> RoomCounts:

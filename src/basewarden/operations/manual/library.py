@@ -40,6 +40,7 @@ SHELVES: Final = (
         "Use Basewarden",
         (
             Document("guide", "Guide", "From a clone to your first undo: the demo, a database, an agent.", "guide.md"),
+            Document("approvals", "Proposals and approval", "Writes of agents that wait for a person.", "approvals.md"),
             Document(
                 "alerts", "Alerts and webhooks", "Messages about events, and how a receiver checks them.", "alerts.md"
             ),

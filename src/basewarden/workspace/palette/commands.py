@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from basewarden.approvals import NOTHING_WAITS, WaitingProposals
 from basewarden.connections import Agent, AgentState, Role
 from basewarden.journal import SessionSummary
 from basewarden.workspace.palette.items import PaletteGroup, PaletteItem
 
 _MAX_FREEZES = 3
+_REVIEW_WORDS = "proposal approve decline approval pending"
 _FREEZE_WORDS = "pause stop hold agent kill switch"
 _GENERAL = (
     PaletteItem("New connection", "/connections/new", "plus", None, "add create connect project database"),
@@ -34,14 +36,15 @@ def list_commands(
     role: Role | None,
     sessions: Sequence[SessionSummary],
     agents: Sequence[Agent] = (),
+    waiting: WaitingProposals = NOTHING_WAITS,
     extra: Sequence[PaletteItem] = (),
 ) -> PaletteGroup:
-    """Lists what the role may do: an editor undoes, stops and creates alerts, an owner manages agents."""
+    """Lists what the role may do: an editor decides, undoes, stops and creates alerts, an owner manages agents."""
     items: list[PaletteItem] = []
     if connection_id is not None and role is not None:
         home = f"/c/{connection_id}"
         if role.includes(Role.EDITOR):
-            items += [*_list_undos(home, sessions), *_list_stops(home, sessions, agents)]
+            items += [*_list_reviews(home, waiting), *_list_undos(home, sessions), *_list_stops(home, sessions, agents)]
             items.append(PaletteItem("New alert", f"{home}/alerts/new", "bell", None, "add create notify webhook"))
         if role.includes(Role.OWNER):
             items.append(PaletteItem("New agent", f"{home}/agents/new", "key", None, "add create token robot"))
@@ -58,6 +61,14 @@ def list_commands(
                 for one in agents
             ]
     return PaletteGroup("Commands", [*items, *extra, *_GENERAL])
+
+
+def _list_reviews(home: str, waiting: WaitingProposals) -> list[PaletteItem]:
+    """Each leads to the page with the rows, on which it is decided."""
+    return [
+        PaletteItem(f"Review: {one.title}", f"{home}/proposals/{one.id}", "inbox", one.agent_name, _REVIEW_WORDS)
+        for one in waiting.lines
+    ]
 
 
 def _list_undos(home: str, sessions: Sequence[SessionSummary]) -> list[PaletteItem]:

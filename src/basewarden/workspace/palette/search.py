@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import Depends
 
 from basewarden.accounts import Person
+from basewarden.approvals import NOTHING_WAITS, read_waiting
 from basewarden.connections import Agent, ConnectionTargets, Role, TwoFactorRequired, list_agents
 from basewarden.db import ReadSession
 from basewarden.errors import AppError
@@ -61,7 +62,8 @@ class PaletteSearch:
         current = connection_id if role else None
         sessions = await list_sessions(db, current, limit=SESSIONS_SEARCHED) if current else []
         agents = await list_agents(db, current, before=None, limit=AGENTS_SEARCHED) if current and text else []
-        groups = [list_commands(current, role, sessions, agents, self._extra.list_for(person.email))]
+        waiting = await read_waiting(db, current) if current else NOTHING_WAITS
+        groups = [list_commands(current, role, sessions, agents, waiting, self._extra.list_for(person.email))]
         if current is not None and role is not None:
             groups.append(list_rooms(current, role))
             if text:
