@@ -13,6 +13,9 @@ const MIN_INTERVAL_MS = 1000;
 const FIRST_RETRY_MS = 2000;
 const LONGEST_RETRY_MS = 120_000;
 const KINDS = ["write", "refused", "state", "proposal", "reload"];
+/** A session becomes idle without an event: a page that calls one running asks again. */
+const RUNNING = "[data-running], .sidebar-count.is-live";
+const RUNNING_MS = 15_000;
 /** The sidebar, which counts sessions and blocked requests. */
 const COUNTS = "#navigation";
 
@@ -149,6 +152,11 @@ onArrival((part) => {
     streams.get(path)!.open();
   }
 });
+
+setInterval(() => {
+  if (document.hidden || !document.querySelector(RUNNING)) return;
+  for (const element of document.querySelectorAll<HTMLElement>("[data-live]")) refresh(element.dataset["live"]!);
+}, RUNNING_MS);
 
 // A browser has six connections to a server: a page that is not seen gives its own back, and loads what it missed when it is seen again.
 document.addEventListener("visibilitychange", () => {

@@ -9,7 +9,7 @@ import pytest
 
 from basewarden.journal.models import JournalSession
 from basewarden.journal.sessions.queries import count_undone
-from basewarden.journal.sessions.states import find_state, find_status
+from basewarden.journal.sessions.states import AgentStop, find_state, find_status
 
 NOW = datetime.now(UTC)
 LONG_AGO = NOW - timedelta(hours=1)
@@ -33,6 +33,7 @@ class _Undo:
     ("given", "status", "state"),
     [
         ({"kind": "agent"}, "active", "running"),
+        ({"kind": "agent", "last_seen_at": NOW - timedelta(minutes=2)}, "active", "idle"),
         ({"kind": "agent", "last_seen_at": LONG_AGO}, "ended", "ended"),
         ({"kind": "agent", "frozen_at": NOW}, "frozen", "frozen"),
         ({"kind": "agent", "status": "held"}, "active", "being undone"),
@@ -48,6 +49,24 @@ class _Undo:
 def test_only_agents_run(given: dict[str, Any], status: str, state: str) -> None:
     session = JournalSession(**{"status": "open", "last_seen_at": datetime.now(UTC), **given})
     assert (find_status(session), find_state(session)) == (status, state)
+
+
+@pytest.mark.parametrize(
+    ("stop", "last_seen_at", "status", "state"),
+    [
+        (AgentStop("frozen", NOW), NOW - timedelta(minutes=1), "frozen", "frozen"),
+        (AgentStop("frozen", LONG_AGO), LONG_AGO - timedelta(minutes=1), "frozen", "frozen"),
+        (AgentStop("frozen", NOW), LONG_AGO, "ended", "ended"),
+        (AgentStop("paused", NOW), NOW, "ended", "paused"),
+        (AgentStop("paused", NOW), LONG_AGO, "ended", "ended"),
+        (AgentStop("ended"), NOW, "ended", "ended"),
+    ],
+)
+def test_no_session_of_a_stopped_agent_runs(stop: AgentStop, last_seen_at: datetime, status: str, state: str) -> None:
+    session = JournalSession(kind="agent", status="open", last_seen_at=last_seen_at)
+    assert (find_status(session, stop), find_state(session, stop)) == (status, state)
+    session = JournalSession(kind="agent", status="undone", last_seen_at=last_seen_at)
+    assert find_state(session, stop) == "undone"
 
 
 def test_a_redo_that_runs_is_called_one() -> None:

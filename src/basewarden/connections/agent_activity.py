@@ -35,7 +35,7 @@ class AgentUndone:
 class AgentSession:
     """`budget_used` counts the writes since the session was last released.
 
-    `state` is the one that pages show, `undone` says how much of a partly undone one.
+    `state` is the one that pages show, `undone` says how much of a partly undone one; `is_frozen`: the session itself.
     """
 
     id: UUID
@@ -49,10 +49,11 @@ class AgentSession:
     state: str = ""
     is_undoable: bool = False
     undone: AgentUndone | None = None
+    is_frozen: bool = False
 
     @property
     def is_running(self) -> bool:
-        """True when it counts against a budget: it is written to, or its budget is used up."""
+        """True when it counts against a budget: it is active, or its budget is used up, or its agent is frozen."""
         return self.status in ("active", "frozen")
 
 

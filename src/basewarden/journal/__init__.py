@@ -49,7 +49,7 @@ from basewarden.journal.routes import ReconcilerDep
 from basewarden.journal.row_names import NO_NAMES, NamedRow, RecordedRow, RowNames, RowNamesDep
 from basewarden.journal.schemas import AgentNamed, UncapturedOut
 from basewarden.journal.sessions import (
-    ACTIVE_WITHIN,
+    RUNNING_WITHIN,
     SessionSummary,
     UndoneRows,
     UndoOrigin,
@@ -92,10 +92,10 @@ from basewarden.journal.values import (
 )
 
 __all__ = [
-    "ACTIVE_WITHIN",
     "DELETED_PERSON",
     "INTENT_LIFE",
     "NO_NAMES",
+    "RUNNING_WITHIN",
     "SESSION_TOPIC",
     "AgentNamed",
     "Capture",

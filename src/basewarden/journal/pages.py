@@ -41,7 +41,7 @@ router = APIRouter(prefix="/c/{connection_id}/sessions", include_in_schema=False
 
 _TABS = (
     ("all", "All"),
-    ("active", "Running"),
+    ("active", "Active"),
     ("frozen", "Frozen"),
     ("ended", "Ended"),
     ("undone", "Undone"),

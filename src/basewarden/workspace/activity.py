@@ -36,7 +36,10 @@ _AGES = (("Last 24 hours", timedelta(days=1)), ("Last 7 days", timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class ActivityRow:
-    """One row: who (`is_you`: the reader), what in words, when, its state, and what the reader can do."""
+    """One row: who (`is_you`: the reader), what in words, when, its state, and what the reader can do.
+
+    `is_frozen`: the session itself, not only its agent.
+    """
 
     key: str
     at: datetime
@@ -49,6 +52,7 @@ class ActivityRow:
     is_agent: bool = True
     is_you: bool = False
     is_blocked: bool = False
+    is_frozen: bool = False
     undo_href: str | None = None
     is_redo: bool = False
     undone: UndoneRows | None = None
@@ -99,14 +103,14 @@ def _name_age(age: timedelta) -> str:
 
 def list_attention(rows: Sequence[ActivityRow]) -> list[ActivityRow]:
     """Lists the sessions that a person should look at first: those that are frozen, then the largest unusual ones."""
-    wanted = [row for row in rows if row.status == "frozen" or row.is_unusual]
-    return sorted(wanted, key=lambda row: (row.status != "frozen", -row.rows))[:ATTENTION_SHOWN]
+    wanted = [row for row in rows if row.is_frozen or row.is_unusual]
+    return sorted(wanted, key=lambda row: (not row.is_frozen, -row.rows))[:ATTENTION_SHOWN]
 
 
 def describe_now(rows: Sequence[ActivityRow], proposals: int = 0) -> str:
     """Says in a sentence or two what is going on."""
     working = list(dict.fromkeys(row.who for row in rows if row.status == "running"))
-    frozen = sum(row.status == "frozen" for row in rows)
+    frozen = sum(row.is_frozen for row in rows)
     sentences = []
     if len(working) == 1:
         sentences.append(f"{working[0]} is working right now.")
@@ -135,6 +139,7 @@ def _show_session(summary: SessionSummary, member: Membership) -> ActivityRow:
         status=status,
         is_agent=session.agent_id is not None,
         is_you=session.user_id == member.person.id,
+        is_frozen=session.frozen_at is not None and status == "frozen",
         undo_href=f"{href}/undo" if can_undo else None,
         is_redo=session.kind == "undo",
         undone=summary.undone,

@@ -13,7 +13,7 @@ from basewarden.connections import (
     needs_second_factor,
 )
 from basewarden.db import ReadSession
-from basewarden.journal import ACTIVE_WITHIN, LatestActivity, RowsWritten, count_rows_written, list_latest_activity
+from basewarden.journal import RUNNING_WITHIN, LatestActivity, RowsWritten, count_rows_written, list_latest_activity
 
 PER_PAGE = 24
 MAX_CONNECTIONS = 500
@@ -53,7 +53,7 @@ async def read_connections(db: ReadSession, person: Person, *, text: str | None,
     found = await list_named_connections(db, person.id, text=text, limit=MAX_CONNECTIONS)
     ids = [row[0] for row in found]
     since = datetime.now(UTC) - LATELY
-    latest = await list_latest_activity(db, ids, since=since, within=ACTIVE_WITHIN)
+    latest = await list_latest_activity(db, ids, since=since, within=RUNNING_WITHIN)
     in_order = sorted(ids, key=lambda one: (latest[one].at or _NEVER, one), reverse=True)
     start = (page - 1) * PER_PAGE
     wanted = in_order[start : start + PER_PAGE]

@@ -100,18 +100,19 @@ async def _read_activity(
     steps = await find_first_steps(db, member)
     waiting = await read_waiting(db, member.connection.id)
     newest = f"{rows[0].at.timestamp():.3f}-{rows[0].status}-{rows[0].note}" if rows else ""
+    now_text = describe_now(rows, waiting.count)
     return {
         "rows": rows,
         "attention_rows": list_attention(rows),
         "groups": group_by_age(rows[:ROWS_SHOWN]),
-        "now_text": describe_now(rows, waiting.count),
+        "now_text": now_text,
         "waiting": waiting,
         "totals": await count_activity(db, member.connection.id),
         "agents": await count_agents(db, member.connection.id),
         "listed_agents": await _list_agents(db, member, activity),
         "can_freeze": member.role.includes(Role.EDITOR),
         "steps": steps,
-        "version": f"{steps.state if steps else ''}{newest}-{waiting.version}",
+        "version": f"{steps.state if steps else ''}{newest}{now_text}-{waiting.version}",
         "snippets": await _make_snippets(db, member, settings),
         "can_manage": member.role.includes(Role.OWNER),
     }

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from basewarden.core.ids import make_first_id
 from basewarden.journal.activity.values import LatestActivity, Progress, RowsWritten
 from basewarden.journal.models import JournalRefusal
-from basewarden.journal.sessions.queries import IS_ACTIVE
+from basewarden.journal.sessions.stops.queries import IS_ACTIVE, MAY_WRITE
 
 # `age` counts periods back from now: 0 is the current one.
 _COUNT_WRITES = """
@@ -38,17 +38,17 @@ _COUNT_ACTIVE = f"""
         SELECT FROM journal_sessions
         WHERE connection_id = :connection_id AND {IS_ACTIVE.format(within=_WITHIN)} LIMIT 1000) AS active
 """
-_LATEST = """
+_LATEST = f"""
     SELECT wanted.id, latest.last_seen_at, latest.caller_name, latest.kind,
            coalesce(latest.last_seen_at > now() - CAST(:within AS interval) AND latest.status = 'open'
-                    AND latest.frozen_at IS NULL, false) AS is_active,
+                    AND latest.frozen_at IS NULL AND {MAY_WRITE.format(agent="latest.agent_id")}, false) AS is_active,
            (SELECT count(*) FROM journal_sessions AS s
             WHERE s.connection_id = wanted.id AND s.frozen_at IS NOT NULL AND s.status = 'open') AS frozen,
            (SELECT coalesce(sum(r.count), 0)::bigint FROM journal_refusals AS r
             WHERE r.connection_id = wanted.id AND r.at >= :since) AS blocked
     FROM unnest(CAST(:ids AS uuid[])) AS wanted(id)
     LEFT JOIN LATERAL (
-        SELECT s.last_seen_at, s.caller_name, s.kind, s.status, s.frozen_at FROM journal_sessions AS s
+        SELECT s.last_seen_at, s.caller_name, s.kind, s.agent_id, s.status, s.frozen_at FROM journal_sessions AS s
         WHERE s.connection_id = wanted.id AND s.status <> 'expired'
         ORDER BY s.last_seen_at DESC LIMIT 1) AS latest ON true
 """

@@ -10,7 +10,7 @@ from sqlalchemy import Row
 
 from basewarden.db import ReadSession
 from basewarden.journal.activity import queries
-from basewarden.journal.sessions import ACTIVE_WITHIN
+from basewarden.journal.sessions import RUNNING_WITHIN
 
 PERIOD = timedelta(hours=6)
 PERIODS = 28
@@ -59,7 +59,7 @@ async def count_activity(db: ReadSession, connection_id: UUID) -> ActivityCounts
         undone=_make_line(writes, "undone"),
         blocked=_make_line(refusals, "blocked"),
         sessions=_make_line(writes, "sessions"),
-        active_sessions=await queries.count_active_sessions(db, connection_id, ACTIVE_WITHIN),
+        active_sessions=await queries.count_active_sessions(db, connection_id, RUNNING_WITHIN),
         is_cut=bool(writes) and writes[0].read >= MAX_WRITES,
     )
 

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.journal.models import JournalRefusal, JournalSession, JournalWrite
+from basewarden.journal.sessions.stops.queries import has_status
 
 _CAPTURES = ("", ":representation")
 
@@ -24,11 +25,11 @@ async def list_last_sessions(
 
 
 async def count_sessions(
-    session: AsyncSession, connection_id: UUID, agents: Sequence[UUID], since: datetime, active_since: datetime
+    session: AsyncSession, connection_id: UUID, agents: Sequence[UUID], since: datetime
 ) -> dict[UUID, tuple[int, int]]:
     """Counts the sessions of each agent that were written to since then, and those of them that are active."""
     query = (
-        select(JournalSession.agent_id, func.count(), func.count().filter(_is_active(active_since)))
+        select(JournalSession.agent_id, func.count(), func.count().filter(has_status("active")))
         .where(_is_of(connection_id, _list_keys(agents)), JournalSession.last_seen_at >= since)
         .group_by(JournalSession.agent_id)
     )
@@ -73,14 +74,6 @@ async def count_refusals_by_hour(session: AsyncSession, agent_id: UUID, since: d
         .group_by(JournalRefusal.hour)
     )
     return {at: int(count) for at, count in await session.execute(query)}
-
-
-def _is_active(since: datetime) -> ColumnElement[bool]:
-    return and_(
-        JournalSession.last_seen_at >= since,
-        JournalSession.status.in_(("open", "held")),
-        JournalSession.frozen_at.is_(None),
-    )
 
 
 def _is_of(connection_id: UUID, keys: Sequence[str]) -> ColumnElement[bool]:

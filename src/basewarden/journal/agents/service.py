@@ -24,7 +24,6 @@ from basewarden.journal.interventions import (
 from basewarden.journal.models import JournalIntervention, JournalRefusal
 from basewarden.journal.refusals.queries import count_by_code
 from basewarden.journal.sessions.queries import summarise_sessions
-from basewarden.journal.sessions.states import ACTIVE_WITHIN
 from basewarden.journal.sessions.summary import SessionSummary
 from basewarden.journal.timeline import REFUSAL_WORDS, describe_refused, explain_refusal
 
@@ -38,8 +37,7 @@ _HOUR = timedelta(hours=1)
 async def count_agent_activity(
     db: ReadSession, connection_id: UUID, agents: Sequence[UUID], since: datetime
 ) -> Mapping[UUID, AgentCounts]:
-    active_since = datetime.now(UTC) - ACTIVE_WITHIN
-    sessions = await queries.count_sessions(db, connection_id, agents, since, active_since)
+    sessions = await queries.count_sessions(db, connection_id, agents, since)
     blocked = await queries.count_refusals(db, agents, since)
     counts = {}
     for agent_id in agents:
@@ -92,6 +90,7 @@ def _show_session(summary: SessionSummary) -> AgentSession:
         budget_used=session.write_count - session.budget_from,
         state=summary.state,
         is_undoable=summary.is_undoable,
+        is_frozen=summary.status == "frozen" and session.frozen_at is not None,
         undone=AgentUndone(undone.undone, undone.total, undone.left, undone.is_all_kept) if undone else None,
     )
 

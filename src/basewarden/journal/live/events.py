@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from basewarden.journal.live import queries
 from basewarden.journal.live.positions import JournalSnapshot, StreamPosition
 from basewarden.journal.models import JournalIntervention, JournalRefusal, JournalSession
-from basewarden.journal.sessions.states import find_status
+from basewarden.journal.sessions.states import AgentStop, find_status
+from basewarden.journal.sessions.stops.queries import find_agent_stops
 from basewarden.journal.timeline import explain_refusal
 
 LATEST_SECONDS = 5
@@ -81,9 +82,10 @@ async def read_events(
     refusals = await queries.list_new_refusals(session, connection_id, since, until, limit=MAX_EVENTS + 1)
     interventions = await queries.list_new_interventions(session, connection_id, since, until, limit=MAX_EVENTS + 1)
     by_session = {one.session_id: _intervention_body(one) for one in interventions}
+    stops = await find_agent_stops(session, changed)
     events = [
         *await _describe_writes(session, sums),
-        *(_describe_state(found, by_session.get(found.id, {})) for found in changed),
+        *(_describe_state(found, _find_stop(found, stops), by_session.get(found.id, {})) for found in changed),
         *(make_event("state", one.id, None, _stop_body(one)) for one in interventions if one.session_id is None),
         *map(_describe_refusal, refusals),
     ]
@@ -126,9 +128,17 @@ async def _describe_writes(session: AsyncSession, sums: Sequence[Row[Any]]) -> I
         if row.writes:
             by_session.setdefault(row.session_id, []).append(row)
     found = await queries.list_sessions_by_id(session, by_session) if by_session else ()
+    stops = await find_agent_stops(session, found)
     return [
-        make_event("write", one.id, one.id, {**_session_body(one), **_sum_body(by_session[one.id])}) for one in found
+        make_event(
+            "write", one.id, one.id, {**_session_body(one, _find_stop(one, stops)), **_sum_body(by_session[one.id])}
+        )
+        for one in found
     ]
+
+
+def _find_stop(session: JournalSession, stops: Mapping[UUID, AgentStop]) -> AgentStop | None:
+    return stops.get(session.agent_id) if session.agent_id is not None else None
 
 
 def _sum_body(rows: Sequence[Row[Any]]) -> Mapping[str, object]:
@@ -146,8 +156,8 @@ def _sum_body(rows: Sequence[Row[Any]]) -> Mapping[str, object]:
     }
 
 
-def _describe_state(session: JournalSession, intervention: Mapping[str, object]) -> LiveEvent:
-    return make_event("state", session.id, session.id, {**_session_body(session), **intervention})
+def _describe_state(session: JournalSession, stop: AgentStop | None, intervention: Mapping[str, object]) -> LiveEvent:
+    return make_event("state", session.id, session.id, {**_session_body(session, stop), **intervention})
 
 
 def _stop_body(intervention: JournalIntervention) -> Mapping[str, object]:
@@ -169,14 +179,14 @@ def _intervention_body(intervention: JournalIntervention) -> Mapping[str, object
     }
 
 
-def _session_body(session: JournalSession) -> dict[str, object]:
+def _session_body(session: JournalSession, stop: AgentStop | None) -> dict[str, object]:
     return {
         "sessionId": str(session.id),
         "kind": session.kind,
         "agentId": str(session.agent_id) if session.agent_id else None,
         "caller": cut_text(session.caller_name),
         "label": cut_text(session.label) if session.label else None,
-        "status": find_status(session),
+        "status": find_status(session, stop),
         "frozenReason": session.frozen_reason,
         "undoState": session.undo_state,
         "writeCount": session.write_count,

@@ -10,7 +10,7 @@ from basewarden.journal.sessions.queries import (
     list_tables,
     summarise_sessions,
 )
-from basewarden.journal.sessions.states import ACTIVE_WITHIN, UndoneRows
+from basewarden.journal.sessions.states import ACTIVE_WITHIN, RUNNING_WITHIN, UndoneRows
 from basewarden.journal.sessions.summary import SessionSummary
 from basewarden.journal.sessions.titles import (
     UndoOrigin,
@@ -26,6 +26,7 @@ from basewarden.journal.sessions.titles import (
 
 __all__ = [
     "ACTIVE_WITHIN",
+    "RUNNING_WITHIN",
     "SessionFilter",
     "SessionPosition",
     "SessionSummary",

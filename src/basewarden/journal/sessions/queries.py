@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, not_, select, text, tuple_
+from sqlalchemy import ColumnElement, Row, Select, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.core.brief import make_brief
 from basewarden.journal.models import JournalRefusal, JournalSession
-from basewarden.journal.sessions.states import ACTIVE_WITHIN, UndoneRows
+from basewarden.journal.sessions.states import AgentStop, UndoneRows
+from basewarden.journal.sessions.stops.queries import find_agent_stops, has_status
 from basewarden.journal.sessions.summary import SessionSummary
 from basewarden.journal.sessions.titles import UndoOrigin, VerbCount, describe_session, merge_counts, show_name
 
@@ -22,8 +23,6 @@ ROWS_COUNTED_ONCE = 20_000
 """Of one list's sessions: each has its rows counted once, however often they were changed, while it fits in this."""
 SESSIONS_SEARCHED = 1000
 """The number of sessions that one page of a list filtered by table looks at."""
-IS_ACTIVE = "kind = 'agent' AND status IN ('open', 'held') AND frozen_at IS NULL AND last_seen_at > now() - {within}"
-"""The condition for active sessions in SQL; `within` is how the query writes ACTIVE_WITHIN."""
 IS_NOT_EXPIRED = JournalSession.status != "expired"
 """Expired sessions are pruned in steps, and no query may show a part of one."""
 CALLERS_LISTED = 200
@@ -217,6 +216,7 @@ async def summarise_sessions(
     without_writes = [one.id for one in found if one.id not in counts and one.id in refused]
     blocked = await _find_blocked(session, without_writes)
     undos = await _find_undos(session, [one.id for one in found if one.status == "partly_undone"])
+    stops = await find_agent_stops(session, found)
     return [
         _summarise(
             one,
@@ -226,6 +226,7 @@ async def summarise_sessions(
             origin=_describe_origin(one, origins.get(one.id), counts),
             is_exact=is_exact,
             undos=undos.get(one.id, ()),
+            stop=stops.get(one.agent_id) if one.agent_id is not None else None,
         )
         for one in found
     ]
@@ -240,6 +241,7 @@ def _summarise(
     origin: UndoOrigin | None,
     is_exact: bool,
     undos: Sequence[Row[Any]],
+    stop: AgentStop | None,
 ) -> SessionSummary:
     rows = counts.rows["committed"] if counts.distinct is None else counts.distinct
     return SessionSummary(
@@ -259,6 +261,7 @@ def _summarise(
         is_partial=not is_exact and sum(counts.writes.values()) >= WRITES_COUNTED,
         undone=count_undone(undos, rows) if undos else None,
         distinct_rows=counts.distinct,
+        stop=stop,
     )
 
 
@@ -337,7 +340,7 @@ def _list_conditions(before: SessionPosition | None, wanted: SessionFilter) -> I
     if before is not None:
         yield tuple_(last, JournalSession.id) < before
     if wanted.status is not None:
-        yield _has_status(wanted.status)
+        yield has_status(wanted.status)
     if wanted.caller_id is not None:
         yield JournalSession.caller_key.in_(_list_caller_keys(wanted.caller_id))
     if wanted.since is not None:
@@ -348,22 +351,6 @@ def _list_conditions(before: SessionPosition | None, wanted: SessionFilter) -> I
 
 def _list_caller_keys(caller_id: UUID) -> list[str]:
     return [f"{kind}:{caller_id}{suffix}" for kind in CALLER_KINDS for suffix in ("", ":representation")]
-
-
-def _has_status(status: str) -> ColumnElement[bool]:
-    """Returns the condition for a status of the API; the column itself holds only the statuses that an undo sets."""
-    is_open = JournalSession.status.in_(("open", "held"))
-    is_not_frozen = JournalSession.frozen_at.is_(None)
-    is_recent = and_(JournalSession.kind == "agent", JournalSession.last_seen_at > func.now() - ACTIVE_WITHIN)
-    match status:
-        case "frozen":
-            return and_(is_open, JournalSession.frozen_at.is_not(None))
-        case "active":
-            return and_(is_open, is_not_frozen, is_recent)
-        case "ended":
-            return and_(is_open, is_not_frozen, not_(is_recent))
-        case _:
-            return JournalSession.status == status
 
 
 async def _count_changes(session: AsyncSession, session_ids: Sequence[UUID], most: int | None) -> dict[UUID, _Counts]:

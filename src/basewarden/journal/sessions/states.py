@@ -1,13 +1,28 @@
-"""The state of a session: one word for the API, one for pages. `queries.IS_ACTIVE` is the same rule as SQL."""
+"""The state of a session: one word for the API, one for pages. `stops/queries.py` has the same rules as SQL."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from basewarden.journal.models import JournalSession
 
 ACTIVE_WITHIN = timedelta(minutes=5)
-"""An agent's session whose last write is not older than this is active."""
+"""An agent's session whose last write is not older than this is active, unless the agent is stopped."""
+RUNNING_WITHIN = timedelta(seconds=30)
+"""Pages call an active session running while its last write is not older than this, then idle."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStop:
+    """Why an agent writes nothing: it is frozen or paused since `at`, or its token has ended.
+
+    `is_alone`: not with all agents of the connection.
+    """
+
+    kind: Literal["frozen", "paused", "ended"]
+    at: datetime | None = None
+    is_alone: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +58,40 @@ class UndoneRows:
         return self.writes is None or write_id in self.writes
 
 
-def is_active(session: JournalSession) -> bool:
-    """Only an agent works by itself: a person's edits and an undo are done when they are written."""
-    is_recent = datetime.now(UTC) - session.last_seen_at < ACTIVE_WITHIN
-    return session.kind == "agent" and session.status in ("open", "held") and session.frozen_at is None and is_recent
-
-
-def find_status(session: JournalSession) -> str:
-    """Returns the status in the API: undone, partly_undone, frozen, active or ended."""
+def find_status(session: JournalSession, stop: AgentStop | None = None) -> str:
+    """Returns the status in the API: undone, partly_undone, frozen, active or ended. `stop` is its agent's."""
     if session.status not in ("open", "held"):
         return session.status
     if session.frozen_at is not None:
         return "frozen"
-    return "active" if is_active(session) else "ended"
+    # Only an agent works by itself: a person's edits and an undo are done when they are written.
+    if session.kind != "agent" or not _was_written_within(session, ACTIVE_WITHIN, stop):
+        return "ended"
+    if stop is not None:
+        return "frozen" if stop.kind == "frozen" else "ended"
+    return "active"
 
 
-def find_state(session: JournalSession, *, is_redo: bool = False) -> str:
+def find_state(session: JournalSession, stop: AgentStop | None = None, *, is_redo: bool = False) -> str:
     """Returns the state as all pages show it; "" where there is none, as of a person's own edits or of an undo."""
     if session.undo_state in ("failed", "running"):
         return {"failed": "failed", "running": "redoing" if is_redo else "undoing"}[session.undo_state]
     if session.status == "held":
         return "being undone"
-    status = find_status(session)
+    status = find_status(session, stop)
     if status not in ("active", "ended"):
         return status.replace("_", " ")
-    return {"active": "running", "ended": "ended"}[status] if session.kind == "agent" else ""
+    return _describe_agent_session(session, stop, status) if session.kind == "agent" else ""
+
+
+def _describe_agent_session(session: JournalSession, stop: AgentStop | None, status: str) -> str:
+    if status == "active":
+        return "running" if _was_written_within(session, RUNNING_WITHIN) else "idle"
+    is_paused = stop is not None and stop.kind == "paused" and _was_written_within(session, ACTIVE_WITHIN, stop)
+    return "paused" if is_paused else "ended"
+
+
+def _was_written_within(session: JournalSession, period: timedelta, stop: AgentStop | None = None) -> bool:
+    """Whether its last write was this recent when its agent was stopped; else whether it is now."""
+    until = stop.at if stop is not None and stop.at is not None else datetime.now(UTC)
+    return until - session.last_seen_at < period

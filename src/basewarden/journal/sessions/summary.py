@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from basewarden.journal.models import JournalSession
-from basewarden.journal.sessions.states import UndoneRows, find_state, find_status
+from basewarden.journal.sessions.states import AgentStop, UndoneRows, find_state, find_status
 from basewarden.journal.sessions.titles import UndoOrigin, VerbCount, describe_session, show_name
 
 
@@ -13,7 +13,7 @@ class SessionSummary:
 
     `distinct_rows` counts a row once, however often it was changed; None where that was not counted.
     Rows and writes are counted separately: an insert with an unknown outcome has no rows. `changes` are those of
-    committed and pending writes; `is_partial`: only the newest writes were counted.
+    committed and pending writes; `is_partial`: only the newest writes were counted. `stop` is its agent's.
     """
 
     session: JournalSession
@@ -32,6 +32,7 @@ class SessionSummary:
     is_partial: bool = False
     undone: UndoneRows | None = None
     distinct_rows: int | None = None
+    stop: AgentStop | None = None
 
     @property
     def rows(self) -> int:
@@ -41,12 +42,12 @@ class SessionSummary:
     @property
     def status(self) -> str:
         """The status in the API: undone, partly_undone, frozen, active or ended."""
-        return find_status(self.session)
+        return find_status(self.session, self.stop)
 
     @property
     def state(self) -> str:
-        """The state as pages show it: "running", "partly undone"; "" for a person's own edits."""
-        return find_state(self.session, is_redo=self.origin is not None and self.origin.is_redo)
+        """The state as pages show it: "running", "idle", "partly undone"; "" for a person's own edits."""
+        return find_state(self.session, self.stop, is_redo=self.origin is not None and self.origin.is_redo)
 
     @property
     def left(self) -> int:

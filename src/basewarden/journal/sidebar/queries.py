@@ -7,18 +7,16 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from basewarden.journal.sessions.queries import IS_ACTIVE
-from basewarden.journal.sessions.states import ACTIVE_WITHIN
+from basewarden.journal.sessions.states import RUNNING_WITHIN
+from basewarden.journal.sessions.stops.queries import COUNT_FROZEN, IS_ACTIVE
 
 BLOCKED_WITHIN = timedelta(days=1)
 COUNT = f"""
     SELECT
         (SELECT count(*) FROM (
             SELECT 1 FROM journal_sessions WHERE connection_id = :id
-                AND {IS_ACTIVE.format(within=":active_within")} LIMIT :most) AS s) AS active,
-        (SELECT count(*) FROM (
-            SELECT 1 FROM journal_sessions WHERE connection_id = :id AND frozen_at IS NOT NULL
-                AND status IN ('open', 'held') LIMIT :most) AS s) AS frozen,
+                AND {IS_ACTIVE.format(within=":running_within")} LIMIT :most) AS s) AS active,
+        ({COUNT_FROZEN}) AS frozen,
         (SELECT coalesce(sum(r.count), 0)::bigint FROM (
             SELECT count FROM journal_refusals WHERE connection_id = :id AND at > now() - :blocked_within
             ORDER BY at DESC LIMIT :most) AS r) AS blocked,
@@ -33,5 +31,5 @@ COUNT = f"""
 
 async def count_rooms(session: AsyncSession, connection_id: UUID, *, most: int) -> Row[Any]:
     """Counts sessions and agents, the frozen ones too, and what was blocked in a day; each in at most `most` rows."""
-    values = {"active_within": ACTIVE_WITHIN, "blocked_within": BLOCKED_WITHIN}
+    values = {"running_within": RUNNING_WITHIN, "blocked_within": BLOCKED_WITHIN}
     return (await session.execute(text(COUNT), {"id": connection_id, "most": most, **values})).one()

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from basewarden.connections import STOP_TOPIC
 from basewarden.core.cache import LoadingCache
 from basewarden.db import Database, Listener, ReadSession
 from basewarden.journal.notices import LIVE_TOPIC, parse_notice
@@ -30,6 +31,7 @@ class SidebarCounts:
         self._readers: list[ReadCounts] = [_read_counts]
         self._known = LoadingCache(self._load, size=_CACHE_SIZE, seconds=keep_seconds)
         listener.on(LIVE_TOPIC, self._forget)
+        listener.on(STOP_TOPIC, self._forget_all)
 
     def add(self, read: ReadCounts) -> None:
         """Adds the counts of another feature's rooms."""
@@ -42,6 +44,10 @@ class SidebarCounts:
         async with self._database.read_only() as session:
             found = [await read(session, connection_id) for read in self._readers]
         return {room: counts for one in found for room, counts in one.items()}
+
+    def _forget_all(self, _: str) -> None:
+        """A stop names the agent or its connection; it is rare."""
+        self._known.clear()
 
     def _forget(self, payload: str) -> None:
         if not payload:

@@ -1,0 +1,1 @@
+"""Which agents are stopped, and what that makes of their sessions."""
