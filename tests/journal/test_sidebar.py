@@ -47,9 +47,9 @@ def test_nothing_is_shown_for_nothing() -> None:
 
 def test_what_needs_a_look_is_urgent() -> None:
     assert _Found(active=2, frozen=1, blocked=3, agents=4, frozen_agents=2).describe() == {
-        "/sessions": [RoomCount(2, "running now", "live"), RoomCount(1, "frozen", "urgent")],
+        "/sessions": [RoomCount(2, "running now", "live"), RoomCount(1, "frozen", "frozen")],
         "/refusals": [RoomCount(3, "in the last 24 hours", "urgent")],
-        "/agents": [RoomCount(4, "in use"), RoomCount(2, "frozen", "urgent")],
+        "/agents": [RoomCount(4, "in use"), RoomCount(2, "frozen", "frozen")],
     }
 
 
@@ -68,7 +68,7 @@ async def test_old_undone_and_foreign_sessions_are_not_counted(journal_db: Journ
     assert await count(journal_db) == {"/sessions": [RoomCount(1, "running now", "live")]}
     assert await make_counts(journal_db).count(uuid4()) == {}
     await journal_db.admin.execute("UPDATE journal_sessions SET frozen_at = now()")
-    assert await count(journal_db) == {"/sessions": [RoomCount(1, "frozen", "urgent")]}
+    assert await count(journal_db) == {"/sessions": [RoomCount(1, "frozen", "frozen")]}
     await journal_db.admin.execute("UPDATE journal_sessions SET status = 'undone'")
     assert await count(journal_db) == {}
     await journal_db.admin.execute(

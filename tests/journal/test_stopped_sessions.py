@@ -50,6 +50,8 @@ async def test_a_session_of_a_stopped_agent_is_nowhere_running(workshop: Worksho
             assert (", 1 frozen<" in page) is (status == "frozen"), (path, name)
             assert ("working right now." in page and "No agent" not in page) is (is_running and name == "home"), path
             assert re.search(rf">{state}</span>", page) is not None, (path, name, state)
+            is_alone = path == f"{own}/freeze"
+            assert ("Frozen agent:" in page and "because" in page) is (is_alone and name == "home"), (path, name)
             is_page = name == "session"
             assert (f'/sessions/{session}/freeze"' in page) is (is_page and is_running), (path, name)
 

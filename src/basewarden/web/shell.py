@@ -28,7 +28,7 @@ class RoomCount:
 
     number: int
     words: str
-    tone: Literal["plain", "live", "urgent"] = "plain"
+    tone: Literal["plain", "live", "frozen", "urgent"] = "plain"
 
 
 @dataclass(frozen=True, slots=True)

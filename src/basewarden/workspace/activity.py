@@ -175,7 +175,7 @@ def _show_intervention(intervention: JournalIntervention, member: Membership) ->
         who=name_intervener(intervention),
         what=describe_intervention(intervention),
         href=href,
-        note=intervention.reason or "without a reason",
+        note=intervention.reason or "",
         status="",
         is_agent=False,
         is_you=intervention.user_id == member.person.id,

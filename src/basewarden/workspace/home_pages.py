@@ -1,5 +1,6 @@
 """`/c/<id>`: what is going on on a connection, its first steps, and its health."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -30,6 +31,7 @@ from basewarden.settings import Settings
 from basewarden.web import PagesDep, Reading, SettingsDep, Writing, redirect
 from basewarden.workspace.activity import ROWS_SHOWN, describe_now, group_by_age, list_activity, list_attention
 from basewarden.workspace.first_steps import find_first_steps
+from basewarden.workspace.frozen_agents import list_frozen_agents
 
 _AGENTS_READ = 50
 _AGENTS_SHOWN = 5
@@ -98,6 +100,8 @@ async def _read_activity(
 ) -> dict[str, Any]:
     rows = await list_activity(db, member)
     steps = await find_first_steps(db, member)
+    newest_agents = await list_agents(db, member.connection.id, before=None, limit=_AGENTS_READ)
+    frozen = await list_frozen_agents(db, member, newest_agents)
     waiting = await read_waiting(db, member.connection.id)
     newest = f"{rows[0].at.timestamp():.3f}-{rows[0].status}-{rows[0].note}" if rows else ""
     now_text = describe_now(rows, waiting.count)
@@ -107,20 +111,24 @@ async def _read_activity(
         "groups": group_by_age(rows[:ROWS_SHOWN]),
         "now_text": now_text,
         "waiting": waiting,
+        "frozen_agents": frozen,
         "totals": await count_activity(db, member.connection.id),
         "agents": await count_agents(db, member.connection.id),
-        "listed_agents": await _list_agents(db, member, activity),
+        "listed_agents": await _count_agents(db, member, newest_agents, activity),
         "can_freeze": member.role.includes(Role.EDITOR),
         "steps": steps,
-        "version": f"{steps.state if steps else ''}{newest}{now_text}-{waiting.version}",
+        "version": "-".join(
+            [steps.state if steps else "", newest, now_text, *(str(one.agent.id) for one in frozen), waiting.version]
+        ),
         "snippets": await _make_snippets(db, member, settings),
         "can_manage": member.role.includes(Role.OWNER),
     }
 
 
-async def _list_agents(db: ReadSession, member: Membership, activity: AgentActivity) -> list[tuple[Agent, AgentCounts]]:
+async def _count_agents(
+    db: ReadSession, member: Membership, newest: Sequence[Agent], activity: AgentActivity
+) -> list[tuple[Agent, AgentCounts]]:
     """Lists the agents that were used last, of the newest ones, with their counts of the last day."""
-    newest = await list_agents(db, member.connection.id, before=None, limit=_AGENTS_READ)
     agents = sorted(newest, key=lambda agent: agent.last_used_at or agent.created_at, reverse=True)[:_AGENTS_SHOWN]
     counts = await activity.count(db, member.connection.id, [agent.id for agent in agents], datetime.now(UTC) - _LATELY)
     return [(agent, counts[agent.id]) for agent in agents]

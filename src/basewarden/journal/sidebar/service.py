@@ -63,8 +63,8 @@ async def _read_counts(session: ReadSession, connection_id: UUID) -> RoomCounts:
 def describe_counts(counts: Row[Any]) -> RoomCounts:
     """Returns the counts by room, without those that are zero."""
     by_room = {
-        "/sessions": (RoomCount(counts.active, "running now", "live"), RoomCount(counts.frozen, "frozen", "urgent")),
+        "/sessions": (RoomCount(counts.active, "running now", "live"), RoomCount(counts.frozen, "frozen", "frozen")),
         "/refusals": (RoomCount(counts.blocked, "in the last 24 hours", "urgent"),),
-        "/agents": (RoomCount(counts.agents, "in use"), RoomCount(counts.frozen_agents, "frozen", "urgent")),
+        "/agents": (RoomCount(counts.agents, "in use"), RoomCount(counts.frozen_agents, "frozen", "frozen")),
     }
     return {room: shown for room, all_counts in by_room.items() if (shown := [one for one in all_counts if one.number])}
