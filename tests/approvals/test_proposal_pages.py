@@ -1,16 +1,20 @@
 """The pages of proposals, used as a person without script would: the list, a proposal in each state, several at once."""
 
+import asyncio
+import io
 import json
 import re
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from html import unescape
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
 from basewarden.alerts.collecting import AlertCollector
+from basewarden.connections import Agent, ExampleTable, make_snippets
 from tests.alerts.test_events import query
 from tests.fixtures.bench import Bench, BenchAgent, Workshop
 from tests.fixtures.html_forms import find_forms
@@ -255,3 +259,18 @@ async def test_a_proposal_is_an_alert_a_live_event_and_a_command(bench: Proposin
     two = await bench.propose("/prices?id=eq.2", body={"amount": 5})
     found = await bench.shop.person.get("/palette", params={"in": bench.shop.connection_id, "q": "approve"})
     assert f"{bench.path}/{two}" in found.text
+
+
+async def test_the_snippet_in_python_proposes_and_asks(bench: ProposingBench) -> None:
+    agent = Agent(id=UUID(bench.agent.id), access="propose", tables=None, read_tables=None)
+    example = ExampleTable("prices", "id", 1, "amount", "77")
+    origin = bench.shop.product.settings.origin
+    snippets = make_snippets(origin, UUID(bench.shop.connection_id), agent, example, bench.agent.token)
+    code = next(one.code for one in snippets if one.key == "python")
+    printed, names = io.StringIO(), dict[str, Any]()
+    with redirect_stdout(printed):
+        await asyncio.to_thread(exec, code, names)
+    names["db"].postgrest.session.close()
+    assert "approval_required {'proposalId'" in printed.getvalue()
+    assert "'status': 'pending'" in printed.getvalue()
+    assert "Change 1 price" in await bench.open()

@@ -137,7 +137,7 @@ async def test_an_agent_is_created_without_script(
         await page.get_by_role("link", name="New agent like this").click()
         await expect(page.get_by_label("Rows per write")).to_have_value("9")
     (agent,) = (await store.owner.get(f"/api/connections/{store.connection_id}/agents")).json()["agents"]
-    assert (agent["tables"], agent["maxRowsPerWrite"], agent["access"]) == (["public.lamps"], 9, "write")
+    assert (agent["tables"], agent["maxRowsPerWrite"], agent["access"]) == (["public.lamps"], 9, "propose")
 
 
 async def test_the_dialog_and_the_token_page_are_accessible(signed_in: Page, store: Store, axe_source: str) -> None:
