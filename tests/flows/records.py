@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json, Jsonb
 
 from tests.fixtures.waiting import wait_until
 
@@ -193,6 +193,37 @@ class Records:
             table_name="public.notes",
             summary=f"PATCH /{word}",
         )
+
+    async def add_proposal(
+        self, word: str, connection_id: UUID | str, agent_id: UUID, person_id: UUID, *, decided: str | None = None
+    ) -> None:
+        """One that the person has declined, in their words; and the agent has read a sensitive column."""
+        texts = dict.fromkeys(("query", "summary", "schema_name", "table_name"), word)
+        numbers = {"row_count": 1, "reserve": 1, "is_computed": False}
+        stored = {"change_counts": Json([]), "changes": Json([]), "uncaptured": Json([]), "headers": Json([])}
+        await self.insert(
+            "proposals",
+            id=uuid4(),
+            connection_id=connection_id,
+            agent_id=agent_id,
+            agent_name=word,
+            expires_at=datetime.now(UTC),
+            status="declined",
+            method="PATCH",
+            path="/notes",
+            body=word.encode(),
+            digest=word.encode(),
+            verb="update",
+            tables=["public.notes"],
+            made=Json({}),
+            decided_by=person_id,
+            decided_name=decided or word,
+            reason=decided or word,
+            **texts,
+            **numbers,
+            **stored,
+        )
+        await self.insert("agent_reads", agent_id=agent_id, table_name="public.notes", column_name=word)
 
     async def add_alert(self, word: str, connection_id: UUID | str, person_id: UUID) -> None:
         """A webhook with one message, whose receiver has answered with `word`."""

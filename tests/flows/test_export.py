@@ -115,6 +115,7 @@ async def test_every_part_is_there(product: ServedProduct, house: House, records
     of_agent = await records.add_session(MINE, house.own, agent_id=agent_id)
     own_elsewhere = await records.add_session(MINE, house.others, person_id=house.owner_id)
     await records.add_alert(MINE, house.own, house.owner_id)
+    await records.add_proposal(MINE, house.own, agent_id, house.owner_id)
     await records.add_invitation("guest@example.com", house.own, house.owner_id)
     file = (await house.owner.get(EXPORT)).json()
     parts = [part.name for part in product.registry.get(Export).parts]
@@ -148,6 +149,9 @@ async def test_nothing_of_anybody_else_is_in_it(house: House, records: Records) 
     await records.add_session(MINE, house.others, person_id=house.owner_id)
     await records.add_alert(THEIRS, house.others, house.other_id)
     await records.add_alert(MINE, house.others, house.owner_id)
+    await records.add_proposal(THEIRS, house.others, on_theirs, house.other_id)
+    on_own = await records.add_agent(MINE, house.own, house.owner_id)
+    await records.add_proposal(MINE, house.own, on_own, house.other_id, decided=THEIRS)
     await records.add_invitation(f"{THEIRS}@example.com", house.others, house.other_id)
     await records.insert(
         "letters", id=uuid4(), user_id=house.owner_id, kind="email_taken", address=f"{THEIRS}@example.com"
