@@ -125,5 +125,5 @@ async def test_a_refusal_keeps_the_limit_that_was_in_force(
     async with await psycopg.AsyncConnection.connect(app_database) as connection:
         await connection.execute("UPDATE agents SET max_rows_per_write = 7")
     page = (await owner.get(f"/c/{connection_id}/refusals")).text
-    assert re.findall(r"Would have changed more than (\d+) rows", page) == ["2"]
+    assert re.findall(r"Over the limit of (\d+) rows per write", page) == ["2"]
     assert "<code>row_limit</code></dt><dd>1 in 24 hours, 1 in 7 days" in (await owner.get(own)).text

@@ -73,7 +73,7 @@ async def test_a_write_that_was_too_large_names_the_limit(workshop: Workshop) ->
     assert (await agent.http.delete("/prices")).status_code == 400
     await bench.product.registry.get(RefusalLog).flush()
     page = (await bench.person.get(f"/c/{bench.connection_id}/refusals")).text
-    assert "Would have changed more than 4 rows" in page
+    assert "Over the limit of 4 rows per write, with rows by foreign keys; nothing was deleted" in page
     assert "(filter on amount and id)" in page
     assert "2 in 7 days, 2 in the last 24 hours: 1 because " in page
 

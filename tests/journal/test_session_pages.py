@@ -216,7 +216,7 @@ async def test_a_blocked_request_says_why_and_leads_to_the_agent(workshop: Works
     await bench.product.registry.get(RefusalLog).flush()
     page = await read_page(bench, session)
     assert "Blocked: delete orders" in page
-    assert "the write would change too many rows" in page
+    assert "over the limit of 10 rows per write, with rows by foreign keys; nothing was deleted" in page
     assert f'href="/c/{bench.connection_id}/agents' in page
     assert "1 request blocked" in await read_list(bench)
 

@@ -95,7 +95,7 @@ async def test_activity_says_who_did_what_and_what_was_blocked(bench: Bench) -> 
     assert "price-bot is working right now." in page
     assert f'href="{home(bench)}/sessions/{write.session_id}"' in page
     assert re.search(r"was stopped: change lamps</a>", page) is not None
-    assert "the write would change too many rows" in page
+    assert "over the limit of 10 rows per write" in page
     for figure, number in (("Rows changed, 24 h", "5"), ("Blocked, 24 h", "1"), ("Rows undone, 24 h", "0")):
         assert re.search(rf'{figure}</span>\s*<span class="figure">{number}<', page) is not None, figure
     path = f"/api/connections/{bench.connection_id}/sessions/{write.session_id}/undo"

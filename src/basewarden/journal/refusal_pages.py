@@ -11,13 +11,13 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.connections import Viewer
+from basewarden.connections import Role, Viewer
 from basewarden.core.ids import parse_id
 from basewarden.journal.models import JournalRefusal
 from basewarden.journal.refusals import service
 from basewarden.journal.refusals.queries import count_by_code
 from basewarden.journal.timeline import REFUSAL_WORDS, describe_filter, describe_refused, explain_refusal
-from basewarden.web import PagesDep, Reading, count_things
+from basewarden.web import PagesDep, Reading
 
 REASONS_SHOWN = 3
 
@@ -60,6 +60,7 @@ async def get_refusals(
         here=f"{here}?{urlencode(kept)}" if kept else here,
         refusals=[_show(refusal) for refusal in page.refusals],
         facts=_describe_counts(counts) if cursor is None else "",
+        can_manage=member.role.includes(Role.OWNER),
         is_filtered=agent is not None,
         agent_name=shown.agent_name if shown else None,
         agent_href=f"/c/{member.connection.id}/agents/{shown.agent_id}" if shown else None,
@@ -70,8 +71,6 @@ async def get_refusals(
 
 def _show(refusal: JournalRefusal) -> BlockedRequest:
     reason = explain_refusal(refusal)
-    if refusal.row_limit is not None:
-        reason = f"would have changed more than {count_things(refusal.row_limit, 'row')}"
     return BlockedRequest(
         _capitalise(describe_refused(refusal)),
         describe_filter(refusal.summary),

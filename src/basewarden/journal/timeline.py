@@ -37,6 +37,7 @@ COLUMNS_SHOWN = 2
 _VALUES = re.compile(r"\(([^()]*,[^()]*,[^()]*)(\)|$)")
 _CONDITION = re.compile(r"(\w+)=(?:eq|neq|gt|gte|lt|lte|in|is|like|ilike)\.…")
 _REFUSED_VERBS = {"POST": "add to", "PUT": "add to", "PATCH": "change", "DELETE": "delete", "GET": "read"}
+_NOT_DONE = {"POST": "added", "DELETE": "deleted"}
 REFUSAL_WORDS = {
     "read_only": "the token is read-only",
     "table_denied": "the table is not on the token's list",
@@ -293,6 +294,10 @@ def describe_refused(refusal: JournalRefusal) -> str:
 
 def explain_refusal(refusal: JournalRefusal) -> str:
     """Returns "it would have written to a public table after reading customers.email": why a request was refused."""
+    if refusal.row_limit is not None:
+        limit = f"{refusal.row_limit:,} {'row' if refusal.row_limit == 1 else 'rows'}"
+        done = _NOT_DONE.get(refusal.method, "changed")
+        return f"over the limit of {limit} per write, with rows by foreign keys; nothing was {done}"
     if not refusal.after_reading:
         return REFUSAL_WORDS.get(refusal.code, refusal.code)
     names = [name.removeprefix("public.") for name in refusal.after_reading]
