@@ -4,9 +4,11 @@ import asyncio
 from typing import Any
 
 import httpx
+import psycopg
 
 from tests.fixtures.app import read_refusal
 from tests.fixtures.bench import Bench, BenchAgent, Workshop
+from tests.fixtures.sql import run_sql
 from tests.fixtures.waiting import wait_until
 
 SHOP = """
@@ -182,17 +184,64 @@ async def test_every_way_of_publishing_is_refused_and_leaves_nothing(workshop: W
         assert (await agent.http.request(method, path, json=body)).is_success, path
 
 
-async def test_a_grant_counts_from_the_next_snapshot_on(workshop: Workshop) -> None:
+async def test_a_grant_and_a_policy_count_from_the_next_snapshot_on(workshop: Workshop) -> None:
     bench = await open_shop(workshop)
     agent = await bench.agent()
     await read(agent, TOKENS)
     assert (await agent.http.patch("/notes?id=eq.1", json={"body": "a"})).status_code == 204
-    await bench.run("GRANT SELECT (body) ON notes TO anon; GRANT USAGE ON SCHEMA public TO anon")
+    await bench.run("GRANT USAGE ON SCHEMA public TO anon, authenticated")
 
     async def publish() -> int:
         return (await agent.http.patch("/notes?id=eq.1", json={"body": "b"})).status_code
 
-    assert await wait_until(publish, "the grant to be noticed", matches=lambda status: status == 403) == 403
+    steps = (
+        ("GRANT SELECT (body) ON notes TO anon", 403),
+        ("ALTER TABLE notes ENABLE ROW LEVEL SECURITY", 204),
+        ("CREATE POLICY mine ON notes FOR SELECT USING (current_setting('request.jwt.claims') = body)", 204),
+        ("CREATE POLICY all_of_them ON notes FOR SELECT TO anon USING (id > 0)", 403),
+        ("DROP POLICY all_of_them ON notes", 204),
+        ("GRANT SELECT ON notes TO authenticated", 403),
+    )
+    for statement, expected in steps:
+        await bench.run(statement)
+        status = await wait_until(publish, statement, matches=lambda found, wanted=expected: found == wanted)  # type: ignore[misc]  # a default that binds
+        assert status == expected, statement
+
+
+async def test_what_another_process_stored_counts_before_it_is_announced(workshop: Workshop) -> None:
+    bench = await open_shop(workshop)
+    agent = await bench.agent()
+    assert (await reply(agent, 10)).status_code == 201  # known here as one that has read nothing
+    await run_sql(
+        bench.product.settings.database_url.reveal(),
+        f"INSERT INTO agent_reads VALUES ('{agent.id}', 'public.integration_tokens', 'token')",
+    )
+    assert read_refusal(await reply(agent, 11)) == (403, "egress_blocked")
+    assert not await bench.rows("SELECT FROM replies WHERE id = 11")
+
+
+async def test_nothing_is_shown_before_the_read_is_stored(workshop: Workshop) -> None:
+    bench = await open_shop(workshop)
+    agent = await bench.agent()
+    await read(agent, "/notes")
+    ours = await psycopg.AsyncConnection.connect(bench.product.settings.database_url.reveal())
+    async with ours, ours.transaction(force_rollback=True):
+        await ours.execute("LOCK TABLE agent_reads IN EXCLUSIVE MODE")
+        reading = asyncio.create_task(agent.http.get(TOKENS))
+        query = (
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO agent_reads%'"
+        )
+
+        async def look() -> object:
+            return (
+                await (await ours.execute("SELECT pg_stat_clear_snapshot()")).fetchone()
+                and await (await ours.execute(query.encode())).fetchone()
+            )
+
+        await wait_until(look, "the read to wait for its mark")
+        assert not reading.done()
+        assert (await agent.http.get("/notes")).status_code == 200
+    assert (await reading).status_code == 200
 
 
 async def test_reads_and_writes_at_once_let_nothing_through(workshop: Workshop) -> None:

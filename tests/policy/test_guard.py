@@ -88,6 +88,14 @@ def test_a_view_shows_sensitive_columns_under_other_names() -> None:
     assert make_rules(columns=ColumnFacts(whole, (), (), ())).is_sensitive((VIEW, "contact"))
 
 
+def test_a_number_of_a_view_is_no_copy_of_a_text() -> None:
+    view = make_table(3, VIEW, "nick", "contact", "total")
+    view.columns["total"] = Column("total", 9, "numeric", "numeric", "N", nullable=True)  # type: ignore[index]  # a table that is made here only
+    world = Schema(("public",), {**WORLD.tables, VIEW: view})
+    rules = make_rules(columns=ColumnFacts(VIEWS, (), (), ()), schema=world)
+    assert rules.find_sensitive([(VIEW, ALL_COLUMNS)]) == {(VIEW, "contact")}
+
+
 def test_a_partition_shares_the_marks_of_its_parent() -> None:
     part = ("public", "people_2026")
     facts = ColumnFacts({}, ((part, PEOPLE),), (), ())

@@ -16,7 +16,8 @@ from pgrest import ALL_COLUMNS, AudienceFacts, ColumnFacts, ColumnName, Name, Re
 _ANYONE = "anyone"
 """The readers of a table that the owner marked as public."""
 _SIGNED_IN, _STRANGER = "authenticated", "anon"
-_BOOLEAN, _DATE, _INTERVAL = "B", "D", "T"
+_BOOLEAN, _DATE, _INTERVAL, _NUMBER = "B", "D", "T", "N"
+_PLAIN = frozenset({_BOOLEAN, _DATE, _INTERVAL, _NUMBER})
 _NO_COLUMN_FACTS, _NO_AUDIENCE_FACTS = ColumnFacts({}, (), (), ()), AudienceFacts({}, {})
 _NO_READERS = Readers(frozenset(), frozenset())
 
@@ -108,22 +109,32 @@ class GuardRules:
         if any(self.is_sensitive((table, source)) for source in self._generated.get(column, ())):
             return True
         view = self._facts.columns.views.get(table)
-        return view is not None and self._may_come_from_sensitive(view, name)
+        return view is not None and self._may_come_from_sensitive(view, table, name)
 
     def _is_named_so(self, column: ColumnName) -> bool:
         """A yes or no is no such value, and of dates only that of a birth is one."""
-        table, name = column
-        known = self._tables[table].columns.get(name) if table in self._tables else None
-        category = "" if known is None else known.category
+        name, category = column[1], self._find_category(column)
         if category in (_DATE, _INTERVAL):
             return is_birth_name(name)
         return category != _BOOLEAN and is_sensitive_name(name)
 
-    def _may_come_from_sensitive(self, view: ViewFacts, name: str) -> bool:
-        """A column of a view that has the name of a harmless one which the view reads is taken for that."""
+    def _find_category(self, column: ColumnName) -> str:
+        table, name = column
+        known = self._tables[table].columns.get(name) if table in self._tables else None
+        return "" if known is None else known.category
+
+    def _may_come_from_sensitive(self, view: ViewFacts, table: Name, name: str) -> bool:
+        """A column of a view that has the name of a harmless one which the view reads is taken for that.
+
+        A number that is made of texts is no copy of one.
+        """
         read = frozenset(self._list_read(view))
-        harmless = {column for table, column in read if not self.is_sensitive((table, column))}
-        return name not in harmless and any(map(self.is_sensitive, read))
+        sensitive = frozenset(filter(self.is_sensitive, read))
+        harmless = {column for _, column in read - sensitive}
+        if not sensitive or name in harmless:
+            return False
+        own = self._find_category((table, name))
+        return own not in _PLAIN or own in map(self._find_category, sensitive)
 
     def _list_read(self, view: ViewFacts) -> Iterator[ColumnName]:
         for table, column in view.columns:
