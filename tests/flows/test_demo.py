@@ -34,9 +34,11 @@ async def test_from_the_printed_link_to_an_agents_damage(demo: asyncio.subproces
         await refuse_used_link(link)
         sessions = f"/api/connections/{home.removeprefix('/c/')}/sessions"
         seeded = (await person.get(sessions)).json()["sessions"]
-        assert sorted(one["label"] or "" for one in seeded) == ["", "spring-cleaning"]
-        (wrecked,) = [one for one in seeded if one["label"]]
+        assert sorted(one["label"] or "" for one in seeded) == ["", "answer-tickets", "spring-cleaning"]
+        (wrecked,) = [one for one in seeded if one["label"] == "spring-cleaning"]
         assert wrecked["mutationCount"] > 2000
+        refused = (await person.get(sessions.replace("/sessions", "/refusals"))).json()["refusals"]
+        assert {one["code"] for one in refused} == {"egress_blocked", "row_limit"}
         preview = await person.post(f"{sessions}/{wrecked['id']}/undo", json={"mode": "preview"})
         assert len(preview.json()["conflicts"]) == 2
         await refuse_strangers(origin)
