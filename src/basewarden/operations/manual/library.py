@@ -45,7 +45,6 @@ SHELVES: Final = (
                 "alerts", "Alerts and webhooks", "Messages about events, and how a receiver checks them.", "alerts.md"
             ),
             Document("api", "HTTP API", "Every endpoint with its parameters, responses and examples."),
-            Document("rest", "PostgREST server", "Serve one Postgres in PostgREST's place.", "rest.md"),
         ),
     ),
     Shelf(
@@ -53,6 +52,7 @@ SHELVES: Final = (
         (
             Document("operating", "Operating", "Settings, health check, backup, upgrade, keys.", "operating.md"),
             Document("monitoring", "Monitoring", "Health endpoints, metrics and alerts.", "monitoring.md"),
+            Document("rest", "PostgREST server", "Serve one Postgres in PostgREST's place.", "rest.md"),
             Document("billing", "Billing", "Plans, checkout, and what the payment provider sends.", "billing.md"),
         ),
     ),
