@@ -1,6 +1,6 @@
 """Hostile scripts get nothing that their agent may not have, and honest ones work."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import pytest
 
@@ -23,12 +23,9 @@ def _list_cases() -> Iterable[object]:
 
 @pytest.mark.parametrize(("script", "backend"), list(_list_cases()))
 async def test_a_script_ends_as_it_must(
-    find_attack_bench: FindAttackBench,
-    record_property: Callable[[str, object], None],
-    script: AttackScript,
-    backend: Backend,
+    find_attack_bench: FindAttackBench, request: pytest.FixtureRequest, script: AttackScript, backend: Backend
 ) -> None:
-    record_property(PROPERTY, f"{script.family} | {backend}")
+    request.node.user_properties.append((PROPERTY, f"{script.family} | {backend}"))
     bench = await find_attack_bench(backend)
     profile = _PROFILES[script.agent]
     agent = await bench.make_agent(script, profile)

@@ -28,6 +28,7 @@ async def test_a_connection_is_made_shown_changed_and_deleted(
         "role": project.role,
         "dbRole": None,
         "requiresTwoFactor": False,
+        "approvalByAnother": False,
         "agentsFrozenAt": None,
         "member": "owner",
         "serverVersion": body["serverVersion"],

@@ -33,8 +33,8 @@ class _Undo:
     ("given", "status", "state"),
     [
         ({"kind": "agent"}, "active", "running"),
-        ({"kind": "agent", "last_seen_at": NOW - timedelta(minutes=2)}, "active", "idle"),
-        ({"kind": "agent", "last_seen_at": LONG_AGO}, "ended", "ended"),
+        ({"kind": "agent", "last_seen_at": timedelta(minutes=2)}, "active", "idle"),
+        ({"kind": "agent", "last_seen_at": timedelta(hours=1)}, "ended", "ended"),
         ({"kind": "agent", "frozen_at": NOW}, "frozen", "frozen"),
         ({"kind": "agent", "status": "held"}, "active", "being undone"),
         ({"kind": "agent", "status": "partly_undone"}, "partly_undone", "partly undone"),
@@ -47,7 +47,9 @@ class _Undo:
     ],
 )
 def test_only_agents_run(given: dict[str, Any], status: str, state: str) -> None:
-    session = JournalSession(**{"status": "open", "last_seen_at": datetime.now(UTC), **given})
+    """`last_seen_at` is given as how long ago it is, since the cases are made long before they run."""
+    seen = datetime.now(UTC) - given.get("last_seen_at", timedelta())
+    session = JournalSession(**{"status": "open", **given, "last_seen_at": seen})
     assert (find_status(session), find_state(session)) == (status, state)
 
 

@@ -59,7 +59,7 @@ def _list_unknown(schema: Schema, rules: GuardRules) -> Iterator[tuple[Table, li
 
 async def _look_at(project: Project, table: Name, columns: Sequence[str]) -> list[SensitiveValues]:
     """Nothing of a table that cannot be read, or not in time."""
-    shown = ", ".join(f"left({quote_ident(name)}::pg_catalog.text, {MOST_CHARACTERS})" for name in columns)
+    shown = ", ".join(f"pg_catalog.left({quote_ident(name)}::pg_catalog.text, {MOST_CHARACTERS})" for name in columns)
     query = Statement(f"SELECT {shown} FROM {quote_name(table)} LIMIT {MOST_ROWS}")
     try:
         async with project.pool.acquire(STATUS_QUERY) as connection:
