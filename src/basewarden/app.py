@@ -107,22 +107,12 @@ def build_registry(
     registry.add(Listener(settings.database_url))
     templates = {folder.parent.name: folder for folder in _HERE.glob("*/templates")}
     registry.add(Pages(templates, asset_url, is_https=settings.is_https))
-    vault.wire(registry)
-    jobs.wire(registry)
-    mail.wire(registry)
-    audit.wire(registry)
+    for feature in (vault, jobs, mail, audit):
+        feature.wire(registry)
     accounts.wire(registry, limits=limits or AccountLimits(), cost=cost or PasswordCost(), clock=clock)
-    contact.wire(registry)
-    billing.wire(registry)
-    connections.wire(registry)
-    policy.wire(registry)
-    journal.wire(registry)
-    proposals.wire(registry)
-    gateway.wire(registry)
-    undo.wire(registry)
-    approvals.wire(registry)
-    alerts.wire(registry)
-    workspace.wire(registry)
+    above = (contact, billing, connections, policy, journal, proposals, gateway, undo, approvals, alerts, workspace)
+    for feature in above:
+        feature.wire(registry)
     _wire_personal_data(registry)
     operations.wire(registry, _list_pruners(registry))
     return registry
@@ -130,22 +120,11 @@ def build_registry(
 
 def _wire_personal_data(registry: Registry) -> None:
     """Which data of a person each feature exports, and what it does when the person's account is deleted."""
+    features = (billing, connections, journal, proposals, alerts)
     accounts.wire_personal_data(
         registry,
-        parts=(
-            *billing.EXPORT_PARTS,
-            *connections.EXPORT_PARTS,
-            *journal.EXPORT_PARTS,
-            *proposals.EXPORT_PARTS,
-            *alerts.EXPORT_PARTS,
-        ),
-        erasure_handlers=(
-            *billing.list_erasure_handlers(registry),
-            *connections.list_erasure_handlers(registry),
-            *journal.list_erasure_handlers(registry),
-            *proposals.list_erasure_handlers(registry),
-            *alerts.list_erasure_handlers(registry),
-        ),
+        parts=[part for feature in features for part in feature.EXPORT_PARTS],
+        erasure_handlers=[one for feature in features for one in feature.list_erasure_handlers(registry)],
     )
 
 
