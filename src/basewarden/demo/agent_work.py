@@ -82,7 +82,7 @@ class AgentWork:
             {"email": f"asdf{number}.{self.name}@example.org", "full_name": f"Test Test {number}"}
             for number in range(JUNK_ROWS)
         ]
-        await self.agent.table("customers").insert(junk).execute()
+        await self.agent.table("customers").insert(junk, returning=ReturnMethod.minimal).execute()
         self.print_line(f"  inserts {len(junk)} made-up customers")
         real = self.agent.table("coupons").select("code, title, valid").order("code").limit(10)
         coupons = read_rows(await real.execute())
