@@ -1,11 +1,15 @@
 """The guard against exfiltration on a database: what an agent has read decides where it may write."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import psycopg
 
+from basewarden.connections.agents import AGENT_TOPIC
+from basewarden.connections.guard.reads import ANNOUNCED_SECONDS
+from basewarden.db import make_notification
 from tests.fixtures.app import read_refusal
 from tests.fixtures.bench import Bench, BenchAgent, Workshop
 from tests.fixtures.sql import run_sql
@@ -208,16 +212,34 @@ async def test_a_grant_and_a_policy_count_from_the_next_snapshot_on(workshop: Wo
         assert status == expected, statement
 
 
-async def test_what_another_process_stored_counts_before_it_is_announced(workshop: Workshop) -> None:
+async def test_what_another_process_stored_counts_before_it_shows_the_rows(workshop: Workshop) -> None:
+    """That process gives the others time to hear of it."""
     bench = await open_shop(workshop)
     agent = await bench.agent()
     assert (await reply(agent, 10)).status_code == 201  # known here as one that has read nothing
+    channel, message = make_notification(AGENT_TOPIC, str(agent.id))
     await run_sql(
         bench.product.settings.database_url.reveal(),
-        f"INSERT INTO agent_reads VALUES ('{agent.id}', 'public.integration_tokens', 'token')",
+        f"INSERT INTO agent_reads VALUES ('{agent.id}', 'public.integration_tokens', 'token');"
+        f" NOTIFY {channel}, '{message}'",
     )
+    await asyncio.sleep(ANNOUNCED_SECONDS)
     assert read_refusal(await reply(agent, 11)) == (403, "egress_blocked")
     assert not await bench.rows("SELECT FROM replies WHERE id = 11")
+
+
+async def test_a_body_that_is_written_after_the_read_counts_as_after_it(workshop: Workshop) -> None:
+    bench = await open_shop(workshop)
+    agent = await bench.agent()
+
+    async def read_meanwhile() -> AsyncIterator[bytes]:
+        yield b'{"id": 12, "ticket": 1, "body": "'
+        token = (await read(agent, TOKENS)).json()[0]["token"]
+        yield f'{token}"}}'.encode()
+
+    late = await agent.http.post("/replies", content=read_meanwhile(), headers={"content-type": "application/json"})
+    assert read_refusal(late) == (403, "egress_blocked")
+    assert not await bench.rows("SELECT FROM replies WHERE id = 12")
 
 
 async def test_nothing_is_shown_before_the_read_is_stored(workshop: Workshop) -> None:

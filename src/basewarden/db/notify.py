@@ -39,6 +39,7 @@ class Listener:
         self._handlers: dict[str, list[Handler]] = {}
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
+        self.is_listening = False
 
     def on(self, topic: str, handler: Handler) -> None:
         self._handlers.setdefault(topic, []).append(handler)
@@ -71,9 +72,13 @@ class Listener:
             await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(_CHANNEL)))
             self._report_missed()
             self._ready.set()
-            async for message in connection.notifies():
-                topic, _, payload = message.payload.partition(":")
-                self._dispatch(topic, payload)
+            self.is_listening = True
+            try:
+                async for message in connection.notifies():
+                    topic, _, payload = message.payload.partition(":")
+                    self._dispatch(topic, payload)
+            finally:
+                self.is_listening = False
 
     def _dispatch(self, topic: str, payload: str) -> None:
         for handler in self._handlers.get(topic, ()):

@@ -1,5 +1,7 @@
 """What an agent has read of sensitive columns: stored before it gets their rows, and known to every process."""
 
+import asyncio
+import time
 from collections.abc import Collection
 from uuid import UUID
 
@@ -8,11 +10,21 @@ from basewarden.connections.guard import queries
 from basewarden.connections.guard.values import ReadColumn
 from basewarden.db import Database, Listener
 
+ANNOUNCED_SECONDS = 0.1
+"""How long other processes get to hear of what an agent reads for the first time, before it gets the rows."""
+_SETTLED_SECONDS = 1800.0
+"""Longer than any request lives: what was identified before an announcement has ended by then."""
+_MOST_RECENT = 10_000
+
 
 class AgentReads:
     def __init__(self, database: Database, listener: Listener) -> None:
         self._database = database
         self._listener = listener
+        self._changed: dict[UUID, float] = {}
+        self._all_changed = float("-inf")
+        self._has_begun = False
+        listener.on(AGENT_TOPIC, self._note_change)
 
     async def add(self, agent_id: UUID, columns: Collection[ReadColumn]) -> frozenset[ReadColumn]:
         """Stores what an agent is about to read, whatever becomes of its request; returns what is new of it."""
@@ -20,9 +32,27 @@ class AgentReads:
             added = await queries.insert_reads(session, agent_id, columns)
             if added:
                 await self._listener.announce(session, AGENT_TOPIC, str(agent_id))
+        if added:
+            await asyncio.sleep(ANNOUNCED_SECONDS)
         return added
+
+    def is_settled(self, agent_id: UUID) -> bool:
+        """Whether every request that is handled here knows what the agent has read, so that nothing need be asked."""
+        changed = max(self._all_changed, self._changed.get(agent_id, float("-inf")))
+        return self._listener.is_listening and time.monotonic() - changed > _SETTLED_SECONDS
 
     async def list(self, agent_id: UUID) -> frozenset[ReadColumn]:
         """Lists them as they are now: another process may have added one that is not announced yet."""
         async with self._database.read_only() as session:
             return frozenset((one.table, one.column) for one in await queries.list_reads(session, agent_id))
+
+    def _note_change(self, payload: str) -> None:
+        """An empty payload: announcements may have been missed, but for the first, before which nothing was known."""
+        if not payload and not self._has_begun:
+            self._has_begun = True
+            return
+        if not payload or len(self._changed) >= _MOST_RECENT:
+            self._changed.clear()
+            self._all_changed = time.monotonic()
+        if payload:
+            self._changed[UUID(payload)] = time.monotonic()
