@@ -37,8 +37,16 @@ async def test_from_the_printed_link_to_an_agents_damage(demo: asyncio.subproces
         assert sorted(one["label"] or "" for one in seeded) == ["", "answer-tickets", "spring-cleaning"]
         (wrecked,) = [one for one in seeded if one["label"] == "spring-cleaning"]
         assert wrecked["mutationCount"] > 2000
-        refused = (await person.get(sessions.replace("/sessions", "/refusals"))).json()["refusals"]
-        assert {one["code"] for one in refused} == {"egress_blocked", "row_limit"}
+
+        async def list_refused() -> set[str]:
+            found = (await person.get(sessions.replace("/sessions", "/refusals"))).json()["refusals"]
+            return {one["code"] for one in found}
+
+        await wait_until(
+            list_refused,
+            "the demo's blocked requests",  # which are stored once a second
+            matches=lambda found: found == {"egress_blocked", "row_limit"},
+        )
         preview = await person.post(f"{sessions}/{wrecked['id']}/undo", json={"mode": "preview"})
         assert len(preview.json()["conflicts"]) == 2
         await refuse_strangers(origin)
