@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from basewarden.alerts.events import TEST
 from basewarden.alerts.models import Alert, AlertDelivery, DeliveryState, DisabledReason, WaitingEvent
 from basewarden.connections import Connection
-from basewarden.db import ReadSession, WriteSession, delete_some
+from basewarden.db import ReadSession, WriteSession, delete_some, stream_by_id
 from basewarden.journal import JournalRefusal, JournalSession
 
 _AS_STORED = {"synchronize_session": False}
@@ -246,7 +246,7 @@ async def stream_alerts(
         yield row
 
 
-async def stream_deliveries(
+def stream_deliveries(
     session: AsyncSession, columns: Sequence[str], whose: PersonConnections
 ) -> AsyncGenerator[RowMapping, None]:
     """Streams the messages of those alerts in pages, ordered by id. `columns` must include `id`."""
@@ -254,15 +254,7 @@ async def stream_deliveries(
     query = select(*(table[name] for name in columns)).where(
         table.alert_id.in_(select(Alert.id).where(_is_of_person(whose)))
     )
-    after: UUID | None = None
-    while True:
-        part = query if after is None else query.where(table.id > after)
-        page = (await session.execute(part.order_by(table.id).limit(_PAGE))).mappings().all()
-        for row in page:
-            yield row
-        if len(page) < _PAGE:
-            return
-        after = page[-1]["id"]
+    return stream_by_id(session, query, table.id, page_rows=_PAGE)
 
 
 def _is_of_person(whose: PersonConnections) -> ColumnElement[bool]:

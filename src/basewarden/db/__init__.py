@@ -21,6 +21,7 @@ from basewarden.db.pruning import (
     only_one,
     pause_after_work,
 )
+from basewarden.db.streaming import stream_by_id
 
 __all__ = [
     "LOCK_TIMEOUT",
@@ -42,4 +43,5 @@ __all__ = [
     "only_one",
     "pause_after_work",
     "sqlalchemy_url",
+    "stream_by_id",
 ]

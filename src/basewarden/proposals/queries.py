@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import undefer
 
 from basewarden.connections import Agent, Connection
-from basewarden.db import WriteSession
+from basewarden.db import WriteSession, stream_by_id
 from basewarden.journal import JournalSnapshot, JournalWrite, became_visible
 from basewarden.proposals.models import Proposal
 
@@ -230,22 +230,14 @@ async def anonymise_decisions(session: WriteSession, person_id: UUID, name: str)
     return result.rowcount
 
 
-async def stream_proposals(
+def stream_proposals(
     session: AsyncSession, columns: Sequence[str], person_id: UUID, owned: Collection[UUID]
 ) -> AsyncGenerator[RowMapping, None]:
     """Streams those that a person has decided, and all of connections that they own. `columns` must include `id`."""
     table = Proposal.__table__.c
     query = select(*(table[name] for name in columns))
     query = query.where(or_(table.decided_by == person_id, table.connection_id.in_(owned)))
-    after: UUID | None = None
-    while True:
-        part = query if after is None else query.where(table.id > after)
-        page = (await session.execute(part.order_by(table.id).limit(_PAGE_ROWS))).mappings().all()
-        for row in page:
-            yield row
-        if len(page) < _PAGE_ROWS:
-            return
-        after = page[-1]["id"]
+    return stream_by_id(session, query, table.id, page_rows=_PAGE_ROWS)
 
 
 def _is(connection_id: UUID, proposal_id: UUID) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CursorResult, RowMapping, Text, and_, cast, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from basewarden.db import WriteSession
+from basewarden.db import WriteSession, stream_by_id
 from basewarden.journal.models import JournalIntervention
 
 _PAGE_ROWS = 200
@@ -69,19 +69,11 @@ async def anonymise_interventions(session: WriteSession, user_id: UUID, name: st
     return result.rowcount
 
 
-async def stream_interventions(
+def stream_interventions(
     session: AsyncSession, columns: Sequence[str], user_id: UUID, owned: Collection[UUID]
 ) -> AsyncGenerator[RowMapping, None]:
     """Streams a person's own, and on connections that they own what limits did. `columns` must include `id`."""
     table = JournalIntervention.__table__.c
     is_by_limit = and_(table.connection_id.in_(owned), table.user_name.is_(None))
     query = select(*(table[name] for name in columns)).where(or_(table.user_id == user_id, is_by_limit))
-    after: UUID | None = None
-    while True:
-        part = query if after is None else query.where(table.id > after)
-        page = (await session.execute(part.order_by(table.id).limit(_PAGE_ROWS))).mappings().all()
-        for row in page:
-            yield row
-        if len(page) < _PAGE_ROWS:
-            return
-        after = page[-1]["id"]
+    return stream_by_id(session, query, table.id, page_rows=_PAGE_ROWS)

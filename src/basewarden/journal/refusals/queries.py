@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.core.ids import make_id
-from basewarden.db import WriteSession
+from basewarden.db import WriteSession, stream_by_id
 from basewarden.journal.models import JournalRefusal
 from basewarden.journal.refusals.values import RefusalCount
 
@@ -130,18 +130,10 @@ async def list_session_refusals(session: AsyncSession, session_id: UUID, *, limi
     return list(await session.scalars(query.order_by(JournalRefusal.at, JournalRefusal.id).limit(limit)))
 
 
-async def stream_refusals(
+def stream_refusals(
     session: AsyncSession, columns: Sequence[str], connections: Collection[UUID]
 ) -> AsyncGenerator[RowMapping, None]:
     """Streams the refusals of these connections in pages, ordered by id. `columns` must include `id`."""
     table = JournalRefusal.__table__.c
     query = select(*(table[name] for name in columns)).where(table.connection_id.in_(connections))
-    after: UUID | None = None
-    while True:
-        part = query if after is None else query.where(table.id > after)
-        page = (await session.execute(part.order_by(table.id).limit(200))).mappings().all()
-        for row in page:
-            yield row
-        if len(page) < 200:
-            return
-        after = page[-1]["id"]
+    return stream_by_id(session, query, table.id)
