@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
+from operator import eq
 from typing import Any
 
 import httpx
@@ -208,7 +210,7 @@ async def test_a_grant_and_a_policy_count_from_the_next_snapshot_on(workshop: Wo
     )
     for statement, expected in steps:
         await bench.run(statement)
-        status = await wait_until(publish, statement, matches=lambda found, wanted=expected: found == wanted)  # type: ignore[misc]  # a default that binds
+        status = await wait_until(publish, statement, matches=partial(eq, expected))
         assert status == expected, statement
 
 

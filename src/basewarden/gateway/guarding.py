@@ -65,8 +65,7 @@ class EgressGuard:
     async def check_tables(self, caller: Caller, request: GuardedRequest, tables: Iterable[Name]) -> None:
         """Raises EgressBlocked where one of these tables has a wider audience than what the agent has read.
 
-        Only where there is an audience at all is our database asked, since what another process stored a moment ago
-        counts too. A write that a person has approved is theirs: they saw its rows.
+        A write that a person has approved is theirs: they saw its rows.
         """
         if caller.review is not None:
             return

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 from basewarden.connections.agents import AGENT_TOPIC
@@ -12,15 +12,29 @@ from basewarden.db import Database, Listener
 
 ANNOUNCED_SECONDS = 0.1
 """How long other processes get to hear of what an agent reads for the first time, before it gets the rows."""
-_SETTLED_SECONDS = 1800.0
-"""Longer than any request lives: what was identified before an announcement has ended by then."""
+_BODIES = 6
+"""How many times the limit of a body a request can take: while its body is not read, the limit does not count."""
 _MOST_RECENT = 10_000
 
 
 class AgentReads:
-    def __init__(self, database: Database, listener: Listener) -> None:
+    """Must exist before the listener starts, since it counts what may have been missed from then on.
+
+    `body_seconds` is how long a body may take: a request that was begun before a read may get its body after it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        listener: Listener,
+        *,
+        body_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._database = database
         self._listener = listener
+        self._settled_seconds = _BODIES * body_seconds
+        self._clock = clock
         self._changed: dict[UUID, float] = {}
         self._all_changed = float("-inf")
         self._has_begun = False
@@ -39,7 +53,7 @@ class AgentReads:
     def is_settled(self, agent_id: UUID) -> bool:
         """Whether every request that is handled here knows what the agent has read, so that nothing need be asked."""
         changed = max(self._all_changed, self._changed.get(agent_id, float("-inf")))
-        return self._listener.is_listening and time.monotonic() - changed > _SETTLED_SECONDS
+        return self._listener.is_listening and self._clock() - changed > self._settled_seconds
 
     async def list(self, agent_id: UUID) -> frozenset[ReadColumn]:
         """Lists them as they are now: another process may have added one that is not announced yet."""
@@ -53,6 +67,6 @@ class AgentReads:
             return
         if not payload or len(self._changed) >= _MOST_RECENT:
             self._changed.clear()
-            self._all_changed = time.monotonic()
+            self._all_changed = self._clock()
         if payload:
-            self._changed[UUID(payload)] = time.monotonic()
+            self._changed[UUID(payload)] = self._clock()
