@@ -17,10 +17,10 @@ from basewarden.approvals.schemas import MAX_TOGETHER
 from basewarden.approvals.service import Approvals
 from basewarden.connections import Editor, Membership
 from basewarden.core.ids import parse_id
-from basewarden.db import ReadSession
+from basewarden.db import Database
 from basewarden.errors import NotFound
 from basewarden.proposals import list_proposals_by_id
-from basewarden.web import Pages, PagesDep, Reading, parse_form, redirect, show_again
+from basewarden.web import DatabaseDep, Pages, PagesDep, parse_form, redirect, show_again
 
 router = APIRouter(prefix="/c/{connection_id}/proposals", include_in_schema=False)
 
@@ -37,54 +37,59 @@ class BatchForm(DecisionForm):
 
 @router.get("/approve")
 async def get_approve(
-    request: Request, member: Editor, db: Reading, pages: PagesDep, wanted: ChosenQuery = None
+    request: Request, member: Editor, database: DatabaseDep, pages: PagesDep, wanted: ChosenQuery = None
 ) -> Response:
-    return await _ask(request, pages, db, member, "approve", wanted or ())
+    return await _ask(request, pages, database, member, "approve", wanted or ())
 
 
 @router.get("/decline")
 async def get_decline(
-    request: Request, member: Editor, db: Reading, pages: PagesDep, wanted: ChosenQuery = None
+    request: Request, member: Editor, database: DatabaseDep, pages: PagesDep, wanted: ChosenQuery = None
 ) -> Response:
-    return await _ask(request, pages, db, member, "decline", wanted or ())
+    return await _ask(request, pages, database, member, "decline", wanted or ())
 
 
 @router.post("/approve")
 async def post_approve_several(
-    request: Request, member: Editor, db: Reading, pages: PagesDep, approvals: ApprovalsDep
+    request: Request, member: Editor, database: DatabaseDep, pages: PagesDep, approvals: ApprovalsDep
 ) -> Response:
-    return await _decide(request, pages, db, member, approvals, "approve")
+    return await _decide(request, pages, database, member, approvals, "approve")
 
 
 @router.post("/decline")
 async def post_decline_several(
-    request: Request, member: Editor, db: Reading, pages: PagesDep, approvals: ApprovalsDep
+    request: Request, member: Editor, database: DatabaseDep, pages: PagesDep, approvals: ApprovalsDep
 ) -> Response:
-    return await _decide(request, pages, db, member, approvals, "decline")
+    return await _decide(request, pages, database, member, approvals, "decline")
 
 
 async def _ask(
-    request: Request, pages: Pages, db: ReadSession, member: Membership, action: DecisionAction, wanted: Sequence[str]
+    request: Request,
+    pages: Pages,
+    database: Database,
+    member: Membership,
+    action: DecisionAction,
+    wanted: Sequence[str],
 ) -> Response:
     """Leads to the list where none is chosen, or all are decided already."""
-    question = await _make_question(db, member, action, wanted)
+    question = await _make_question(database, member, action, wanted)
     if not question.lines:
         return redirect(question.path)
     return pages.render(request, _PAGE, question=question, typed={}, errors={})
 
 
 async def _decide(
-    request: Request, pages: Pages, db: ReadSession, member: Membership, approvals: Approvals, action: DecisionAction
+    request: Request, pages: Pages, database: Database, member: Membership, approvals: Approvals, action: DecisionAction
 ) -> Response:
     """Each is decided for itself; leads to the list, which says what became of them, or to the only one."""
     form = await parse_form(request, BatchForm, lists=("id",))
     if form.data is None:
         wanted = [one for one in form.typed.get("id", "").split("\n") if one]
-        question = await _make_question(db, member, action, wanted)
+        question = await _make_question(database, member, action, wanted)
         if not question.lines:
             return redirect(question.path)
         return show_again(request, pages, _PAGE, form, question=question)
-    ids = [one.id for one in (await _make_question(db, member, action, form.data.id)).lines]
+    ids = [one.id for one in (await _make_question(database, member, action, form.data.id)).lines]
     decide = approvals.approve_each if action == "approve" else approvals.decline_each
     decisions = await decide(member.connection.id, ids, make_decider(member, form.data))
     if len(decisions) == 1 and decisions[0].status == "declined":
@@ -93,15 +98,17 @@ async def _decide(
 
 
 async def _make_question(
-    db: ReadSession, member: Membership, action: DecisionAction, wanted: Sequence[str]
+    database: Database, member: Membership, action: DecisionAction, wanted: Sequence[str]
 ) -> DecisionQuestion:
     """Asks about those that wait, in the order in which they were proposed.
 
-    Raises NotFound where one of them is not the connection's.
+    Our own database's connection is free again when they are decided, which takes as long as the project does. Raises
+    NotFound where one of them is not the connection's.
     """
     ids = {parse_id(one) for one in wanted}
     known = [one for one in ids if one is not None]
-    found = await list_proposals_by_id(db, known, member.connection.id)
+    async with database.read_only() as db:
+        found = await list_proposals_by_id(db, known, member.connection.id)
     if len(found) < len(ids):
         raise NotFound("There is no such proposal.")
     lines = [line for one in reversed(found) if (line := show_line(one)).is_pending]

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from basewarden.approvals.review import ApprovedWrite
 from basewarden.core.tasks import end_task
+from basewarden.db import note_waiting
 from basewarden.errors import AppError, TooMany, Unavailable
 from basewarden.gateway import (
     Backends,
@@ -108,6 +109,7 @@ class Approvals:
         if caller is None:
             raise ProposalFailed(_GONE)
         caller.check_stop()
+        note_waiting("a project to run a proposal")
         project = self._projects.find(caller.connection)
         return await self._backends.handle(project, replace(caller, review=run), read_stored_request(claim.request))
 
