@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from basewarden.connections import ConnectionTargets, GuardedTable, GuardOptions
+from basewarden.db import note_waiting
 from basewarden.errors import AppError
 from basewarden.gateway.api.project import ApiProject
 from basewarden.gateway.project_tables import SECONDS
@@ -17,6 +18,7 @@ async def list_guarded_tables(
     projects: Projects, targets: ConnectionTargets, connection_id: UUID
 ) -> Sequence[GuardedTable] | None:
     """Only tables that the API reaches, and of them those with a sensitive column or a wider audience."""
+    note_waiting("a project's tables")
     try:
         async with asyncio.timeout(SECONDS):
             target = await targets.get_target(connection_id)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from basewarden.connections import ConnectionTargets, SensitiveValues, TablesUnchecked
+from basewarden.db import note_waiting
 from basewarden.gateway.projects import Project, Projects
 from basewarden.gateway.sharing import STATUS_QUERY
 from basewarden.policy import GuardRules, classify_column, format_table
@@ -30,6 +31,7 @@ async def sample_values(
 
     Raises TablesUnchecked where the database cannot be asked.
     """
+    note_waiting("a project's values")
     project = await projects.get_direct(connection_id)
     guard = (await targets.get_target(connection_id)).guard
     try:
