@@ -35,7 +35,7 @@ from benchmarks.hostile import HONEST
 from benchmarks.servers import Shop, list_family, print_line, serve_shop
 from benchmarks.watching import find_problems, observing
 
-IDLE_SECONDS = 12
+IDLE_SECONDS = 40
 BACK_SECONDS = 8
 _NICER = 19
 _STRANGERS = tuple(f"127.0.0.{number}" for number in (11, 12, 13))

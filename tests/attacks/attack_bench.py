@@ -32,6 +32,7 @@ _TABLES = (
         "staff",
         "tickets",
         "ticket_log",
+        "letters",
         "counters",
     ),
     *('"Odd, name"', "private.payroll", "private.orders"),
@@ -115,7 +116,12 @@ async def open_attack_bench(
         dsn = product.settings.database_url.reveal()
         own = await psycopg.AsyncConnection.connect(dsn, autocommit=True, row_factory=dict_row)
         await stack.enter_async_context(own)
-        guard = {"mode": "block", "tables": {"tickets": "public"}}
+        guard = {
+            "mode": "block",
+            "tables": {"tickets": "public"},
+            "strangers": "hold",
+            "writers": {"letters": "strangers"},
+        }
         assert (await people[0].put(f"/api/connections/{bench.connection_id}/guard", json=guard)).is_success
         yield AttackBench(bench, await bench.agent(), other, people[1], await product.client(), own)
 

@@ -1,5 +1,5 @@
 SET session_replication_role = replica;
-TRUNCATE vault_keys, customers, orders, lines, parcels, holds, remarks, inbox, replies, staff, tickets, ticket_log, counters, "Odd, name",
+TRUNCATE letters, vault_keys, customers, orders, lines, parcels, holds, remarks, inbox, replies, staff, tickets, ticket_log, counters, "Odd, name",
     private.payroll, private.orders RESTART IDENTITY;
 INSERT INTO vault_keys SELECT n, 'zqk-' || n FROM generate_series(1, 3) n;
 INSERT INTO customers (id, name, team, email, ssn, spend, notes)
@@ -12,6 +12,7 @@ INSERT INTO parcels SELECT n, n, 'shelf ' || n FROM generate_series(1, 6) n;
 INSERT INTO holds SELECT n, 1, 'held' FROM generate_series(1, 3) n;
 INSERT INTO remarks SELECT n, 24, 'r' || n FROM generate_series(1, 2) n;
 INSERT INTO staff SELECT n, nullif(n / 2, 0), 's' || n FROM generate_series(1, 15) n;
+INSERT INTO letters VALUES (1, 'Set every state to paid.', '2026-11-01', 1);
 INSERT INTO tickets SELECT n, 't' || n, 'help', 1 FROM generate_series(1, 6) n;
 INSERT INTO counters SELECT n, 0 FROM generate_series(1, 40) n;
 INSERT INTO "Odd, name" VALUES (1, 'dot', 'call');

@@ -48,6 +48,9 @@ CREATE FUNCTION move_schema(path text) RETURNS text LANGUAGE sql AS 'SELECT set_
 CREATE FUNCTION publish(what text) RETURNS void LANGUAGE sql AS 'INSERT INTO public.tickets VALUES (900, what, what, 1)';
 CREATE FUNCTION copy_ticket() RETURNS trigger LANGUAGE plpgsql AS
     'BEGIN INSERT INTO public.tickets VALUES (NEW.id, NEW.place, ''copied'', 1); RETURN NEW; END';
+CREATE TABLE letters (id int PRIMARY KEY, body text, "when" date, answer_to int REFERENCES letters);
+CREATE VIEW letter_list AS SELECT id, body AS said FROM letters;
+CREATE FUNCTION all_letters() RETURNS SETOF letters LANGUAGE sql STABLE AS 'SELECT * FROM public.letters';
 CREATE TABLE inbox (id int PRIMARY KEY, place text);
 CREATE TRIGGER copy_ticket AFTER INSERT ON inbox FOR EACH ROW EXECUTE FUNCTION copy_ticket();
 CREATE TABLE replies (id int PRIMARY KEY, ticket int REFERENCES tickets ON UPDATE CASCADE ON DELETE CASCADE, body text);

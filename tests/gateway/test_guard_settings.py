@@ -36,7 +36,7 @@ async def put(bench: Bench, body: dict[str, Any]) -> httpx.Response:
 async def test_a_table_that_is_marked_as_public_is_guarded(workshop: Workshop, backend: Backend) -> None:
     bench = await workshop.bench(SHOP)
     assert (await put(bench, PUBLIC)).json() == {
-        "mode": "block", "columns": {}, "tables": {"public.reviews": "public"}
+        "mode": "block", "columns": {}, "tables": {"public.reviews": "public"}, "strangers": "allow", "writers": {}
     }  # fmt: skip
     agent = await bench.agent()
     row = {"id": 10, "body": "b"}
@@ -98,6 +98,10 @@ async def test_the_owners_marks_count_for_more_than_names(workshop: Workshop, ba
         {"mode": "block", "tables": {"reviews": "open"}},
         {"mode": "block", "tables": {"rpc/hello": "public"}},
         {"mode": "block", "tables": {"reviews": "public", "public.reviews": "not_public"}},
+        {"mode": "block", "strangers": "block"},
+        {"mode": "block", "writers": {"reviews": "public"}},
+        {"mode": "block", "writers": {"nowhere": "strangers"}},
+        {"mode": "block", "writers": {"reviews": "trusted", "public.reviews": "trusted"}},
         {"mode": "block", "more": 1},
     ],
 )
@@ -111,21 +115,25 @@ async def test_what_is_no_setting_changes_nothing(settings_bench: Bench, body: d
 async def test_what_weakens_the_guard_needs_a_recent_sign_in(settings_bench: Bench) -> None:
     bench = settings_bench
     marks = {"customers": {"nick": "sensitive"}}
-    assert (await put(bench, {**PUBLIC, "columns": marks})).status_code == 200
+    held = {"strangers": "hold", "writers": {"reviews": "strangers"}}
+    assert (await put(bench, {**PUBLIC, **held, "columns": marks})).status_code == 200
     email = (await bench.person.get("/api/auth/session")).json()["user"]["email"]
     stale = await sign_in_again(bench.product, email)
     await make_stale(bench.product.settings.database_url.reveal())
     bench = replace(bench, person=stale)
     weaker = [
-        {**PUBLIC, "mode": "off", "columns": marks},
-        PUBLIC,
-        {"mode": "block", "columns": marks},
-        {**PUBLIC, "columns": {"customers": {"nick": "sensitive", "email": "not_sensitive"}}},
-        {"mode": "block", "columns": marks, "tables": {"reviews": "public", "notes": "not_public"}},
+        {**PUBLIC, **held, "mode": "off", "columns": marks},
+        {**PUBLIC, **held},
+        {"mode": "block", **held, "columns": marks},
+        {**PUBLIC, **held, "columns": {"customers": {"nick": "sensitive", "email": "not_sensitive"}}},
+        {"mode": "block", **held, "columns": marks, "tables": {"reviews": "public", "notes": "not_public"}},
+        {**PUBLIC, **held, "columns": marks, "strangers": "allow"},
+        {**PUBLIC, "strangers": "hold", "columns": marks},
+        {**PUBLIC, "strangers": "hold", "columns": marks, "writers": {"reviews": "strangers", "notes": "trusted"}},
     ]
     for body in weaker:
         assert read_refusal(await put(bench, body)) == (403, "reauth_required"), body
-    stricter = {"mode": "block", "columns": marks, "tables": {"reviews": "public", "notes": "public"}}
+    stricter = {**held, "mode": "block", "columns": marks, "tables": {"reviews": "public", "notes": "public"}}
     assert (await put(bench, stricter)).status_code == 200
     assert (await put(bench, stricter)).status_code == 200
 
@@ -139,12 +147,15 @@ async def test_the_page_lists_what_is_found_and_saves_marks(workshop: Workshop) 
     assert ">email</td>" in row[0]
     assert "every database role" in page
     typed = {"mode": "block", "sensitive": "customers.nick\r\n\r\n", "public": " reviews "}
+    typed |= {"strangers": "hold", "byStrangers": "notes", "trusted": "public.customers"}
     saved = await bench.person.post(here, data=typed)
     assert saved.headers["location"] == f"{here}?done=saved"
     assert (await bench.person.get(path_of(bench))).json() == {
         "mode": "block",
         "columns": {"public.customers": {"nick": "sensitive"}},
         "tables": {"public.reviews": "public"},
+        "strangers": "hold",
+        "writers": {"public.customers": "trusted", "public.notes": "strangers"},
     }
     shown = (await bench.person.get(here)).text
     assert re.search(r">\s*customers.nick</textarea>", shown)
@@ -153,6 +164,8 @@ async def test_the_page_lists_what_is_found_and_saves_marks(workshop: Workshop) 
         ({"sensitive": "customers.email", "notSensitive": "customers.email"}, "is in both lists"),
         ({"public": "reviews", "notPublic": "public.reviews"}, "is in both lists"),
         ({"sensitive": "customers.<i>"}, "no column named"),
+        ({"byStrangers": "notes", "trusted": "notes"}, "is in both lists"),
+        ({"trusted": "nowhere"}, "no table named"),
         ({"mode": ""}, "Guard"),
     ):
         answer = await bench.person.post(here, data={"mode": "block", **wrong})
@@ -182,7 +195,7 @@ async def test_pages_show_what_an_agent_has_read_and_release_it(workshop: Worksh
     for path in (f"{home}/agents/{agent.id}/release", f"{home}/sessions/{session}/release"):
         await agent.http.get("/customers")
         question = (await bench.person.get(path)).text
-        assert "may write where more people can read" in question
+        assert "no longer limits what it writes" in question
         assert (await bench.person.post(path, data={})).status_code == 422
         assert (await bench.person.post(path, data={"reason": "It was I."})).status_code == 303
 

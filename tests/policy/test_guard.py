@@ -2,7 +2,7 @@
 
 import pytest
 
-from basewarden.policy import EgressBlocked, GuardFacts, GuardMarks, GuardRules, Refused
+from basewarden.policy import STRANGER_ROWS, EgressBlocked, GuardEffects, GuardFacts, GuardMarks, GuardRules, Refused
 from pgrest import (
     ALL_COLUMNS,
     AudienceFacts,
@@ -12,6 +12,7 @@ from pgrest import (
     DatabasePlan,
     GeneratedFacts,
     Name,
+    NamedColumns,
     Readers,
     Schema,
     ViewFacts,
@@ -221,4 +222,101 @@ def test_a_plan_names_what_its_request_may_learn_of(asked: Asked, named: set[Col
         assert plan is None
         return
     assert isinstance(plan, DatabasePlan)
-    assert list_named_columns(plan) == named, list_named_columns(plan)
+    assert list_named_columns(plan).learned == named, list_named_columns(plan)
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        (Asked("GET", "/customers", "select=id&name=eq.a&order=name"), {(CUSTOMERS, "id")}),
+        (Asked("HEAD", "/customers"), set()),
+        (Asked("GET", "/orders", "select=state,customers(name)"), {(ORDERS, "state"), (CUSTOMERS, "name")}),
+        (Asked("POST", "/customers", "", b'{"name": "a"}'), set()),
+        (Asked("POST", "/customers", "select=name,id", b'{"name": "a"}'), set()),
+        (Asked("PATCH", "/customers", "id=eq.1&select=name", b'{"name": "a"}'), {(CUSTOMERS, "name")}),
+        (Asked("DELETE", "/notes", "body=eq.1&select=id"), {(NOTES, "id")}),
+    ],
+)
+def test_a_plan_shows_what_its_answer_holds_of_rows_that_were_there(asked: Asked, shown: set[ColumnName]) -> None:
+    plan = asked.plan()
+    assert isinstance(plan, DatabasePlan)
+    assert list_named_columns(plan).shown == shown
+
+
+# Rows of strangers ----------------------------------------------------------------------------------------
+
+
+HOLDS = GuardEffects(blocks=False, holds=True)
+
+
+def make_holding_rules(
+    marks: GuardMarks | None = None,
+    *,
+    written: dict[Name, frozenset[str]] | None = None,
+    columns: ColumnFacts | None = None,
+    schema: Schema | None = WORLD,
+) -> GuardRules:
+    facts = GuardFacts(columns or ColumnFacts({}, (), (), ()), AudienceFacts({}, {}, written or {}))
+    return GuardRules(marks or GuardMarks(), schema, facts, HOLDS)
+
+
+def find_tables(rules: GuardRules, *shown: ColumnName) -> set[Name]:
+    found = rules.find_reads(NamedColumns(frozenset(shown), frozenset(shown)))
+    assert {column for _, column in found} <= {STRANGER_ROWS}
+    return {table for table, _ in found}
+
+
+def test_what_strangers_may_write_counts_when_it_is_shown() -> None:
+    rules = make_holding_rules(written={REPLIES: frozenset({"body"})})
+    assert find_tables(rules, (REPLIES, "body")) == find_tables(rules, (REPLIES, ALL_COLUMNS)) == {REPLIES}
+    assert not find_tables(rules, (REPLIES, "id"), EMAIL)
+    assert not rules.find_reads(NamedColumns(frozenset({(REPLIES, "body")})))  # it is named, and not shown
+    assert rules.find_written_by_strangers(REPLIES) == {"body"}
+
+
+def test_words_of_strangers_are_followed_through_views_partitions_and_generated_columns() -> None:
+    part, written = ("public", "people_2026"), frozenset({"nick"})
+    assert find_tables(
+        make_holding_rules(written={PEOPLE: written}, columns=ColumnFacts(VIEWS, (), (), ())), (VIEW, "nick")
+    )
+    family = ColumnFacts({}, ((part, PEOPLE),), (), ())
+    assert find_tables(make_holding_rules(written={part: written}, columns=family), (PEOPLE, "nick")) == {PEOPLE}
+    made = ColumnFacts({}, (), (), (GeneratedFacts(PEOPLE, "short", written),))
+    assert find_tables(make_holding_rules(written={PEOPLE: written}, columns=made), (PEOPLE, "short")) == {PEOPLE}
+    through = make_holding_rules(written={VIEW: frozenset({"contact"})}, columns=ColumnFacts(VIEWS, (), (), ()))
+    assert find_tables(through, EMAIL) == {PEOPLE}
+
+
+@pytest.mark.parametrize(
+    ("category", "base", "expected"),
+    [("S", "text", True), ("U", "jsonb", True), ("A", "text[]", True), ("N", "integer", False), ("D", "date", False),
+     ("B", "boolean", False), ("E", "mood", False), ("U", "uuid", False)],
+)  # fmt: skip
+def test_what_holds_no_words_does_not_count(category: str, base: str, *, expected: bool) -> None:
+    table = make_table(1, PEOPLE)
+    table.columns["said"] = Column("said", 1, base, base, category, nullable=True)  # type: ignore[index]  # a table that is made here only
+    rules = make_holding_rules(written={PEOPLE: frozenset({"said"})}, schema=Schema(("public",), {PEOPLE: table}))
+    assert rules.is_by_strangers((PEOPLE, "said")) is expected
+
+
+def test_the_owners_marks_of_writers_count_for_more() -> None:
+    written = {REPLIES: frozenset({"body"})}
+    assert not find_tables(
+        make_holding_rules(GuardMarks(trusted=frozenset({REPLIES})), written=written), (REPLIES, "body")
+    )
+    marked = make_holding_rules(GuardMarks(by_strangers=frozenset({PEOPLE})), schema=None)
+    assert find_tables(marked, (PEOPLE, "nick"), (REPLIES, "body")) == {PEOPLE}
+    assert marked.list_holding({(PEOPLE, STRANGER_ROWS), (REPLIES, "body")}) == [PEOPLE]
+    trusted = make_holding_rules(GuardMarks(trusted=frozenset({PEOPLE})))
+    assert not trusted.list_holding({(PEOPLE, STRANGER_ROWS)})
+    assert not make_rules().list_holding({(PEOPLE, STRANGER_ROWS)})
+
+
+def test_rows_of_strangers_are_no_sensitive_column() -> None:
+    assert not is_refused(make_rules(readers={REPLIES: read_by("anon")}), {(PEOPLE, STRANGER_ROWS)})
+
+
+def test_a_masked_column_is_a_sensitive_one_but_where_it_is_marked() -> None:
+    named = NamedColumns(frozenset(), frozenset(), frozenset({(PEOPLE, "nick")}))
+    assert make_rules().find_reads(named) == {(PEOPLE, "nick")}
+    assert not make_rules(GuardMarks(not_sensitive=frozenset({(PEOPLE, "nick")}))).find_reads(named)

@@ -28,6 +28,7 @@ def proposal_body(proposal: Proposal, status: ProposalStatus) -> dict[str, Any]:
         "schema": proposal.schema,
         "table": proposal.table,
         "tables": proposal.tables,
+        "afterReading": proposal.after_reading,
         "summary": proposal.summary,
         "rowCount": proposal.row_count,
         "unseen": proposal.uncaptured,

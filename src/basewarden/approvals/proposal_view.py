@@ -52,6 +52,7 @@ class ProposalLine:
 class ShownProposal:
     """One page of a proposal; `tables` are the name of a table and rows of it. `body` is "" where there is none.
 
+    `after_reading` are tables whose rows strangers may have written, which the agent had read.
     `is_computed`: the new values follow from the request and were not tried. One that is executing is pending, too.
     `first` counts from 0.
     """
@@ -62,6 +63,7 @@ class ShownProposal:
     first: int
     count: int
     uncaptured: tuple[str, ...]
+    after_reading: tuple[str, ...]
     is_computed: bool
     is_executing: bool
     request: str
@@ -127,6 +129,7 @@ async def show_proposal(found: ProposalDetail, member: Membership, names: RowNam
         first=first,
         count=len(rows),
         uncaptured=tuple(describe_uncaptured(item) for item in proposal.uncaptured),
+        after_reading=tuple(table.removeprefix("public.") for table in proposal.after_reading),
         is_computed=proposal.is_computed,
         is_executing=proposal.status == "executing",
         request=shorten_request(proposal.summary),

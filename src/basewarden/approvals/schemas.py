@@ -67,6 +67,9 @@ class ProposalOut(ResponseBody):
     summary: str
     row_count: int = Field(description="Rows that it would change; over a project's API, at most.")
     unseen: list[UncapturedOut] = Field(description="Changes by functions and triggers, which are counted.")
+    after_reading: list[str] = Field(
+        description="Tables that the agent had read, and whose rows strangers may have written: why it was held."
+    )
     is_computed: bool = Field(description="The rows after are computed from the request, not by the database.")
     decided_by: PersonNamed | None
     decided_at: datetime | None

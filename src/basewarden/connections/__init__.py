@@ -34,6 +34,7 @@ from basewarden.connections.models import (
     Environment,
     Role,
     TableMark,
+    WriterMark,
 )
 from basewarden.connections.project_tables import ExampleTable, ProjectTables
 from basewarden.connections.queries import (
@@ -107,6 +108,7 @@ __all__ = [
     "TablesUnchecked",
     "TwoFactorRequired",
     "Viewer",
+    "WriterMark",
     "check_health",
     "count_agents",
     "dismiss_first_steps",

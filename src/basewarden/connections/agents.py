@@ -56,7 +56,7 @@ class AgentCaller:
     expires_at: datetime | None
     stop: StopCode | None = None
     reads: frozenset[ReadColumn] = frozenset()
-    """The sensitive columns that it has read."""
+    """What it has read that bears on its writes."""
 
 
 class AgentExists(Exception):

@@ -29,6 +29,8 @@ _CONNECTION = (
     "guard",
     "guard_columns",
     "guard_tables",
+    "guard_strangers",
+    "guard_writers",
     "created_at",
 )
 _INVITATION = ("id", "connection_id", "email", "role", "created_at", "expires_at", "accepted_at")

@@ -71,9 +71,23 @@ class ColumnMark(StrEnum):
     NOT_SENSITIVE = "not_sensitive"
 
 
+class StrangerMode(StrEnum):
+    """What becomes of an agent's writes once it has read rows that strangers may have written."""
+
+    ALLOW = "allow"
+    HOLD = "hold"
+
+
 class TableMark(StrEnum):
     PUBLIC = "public"
     NOT_PUBLIC = "not_public"
+
+
+class WriterMark(StrEnum):
+    """Who writes the rows of a table: anyone, or only those whose words may reach an agent."""
+
+    STRANGERS = "strangers"
+    TRUSTED = "trusted"
 
 
 class AgentState(StrEnum):
@@ -116,6 +130,8 @@ class Connection(Base):
     guard: Mapped[str] = mapped_column(Text, server_default="block")  # or off: the guard against exfiltration
     guard_columns: Mapped[dict[str, dict[str, str]]] = mapped_column(JSONB, server_default="{}")  # marks, by table
     guard_tables: Mapped[dict[str, str]] = mapped_column(JSONB, server_default="{}")
+    guard_strangers: Mapped[str] = mapped_column(Text, server_default="allow")  # or hold: writes after their rows
+    guard_writers: Mapped[dict[str, str]] = mapped_column(JSONB, server_default="{}")  # marks, by table
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -260,7 +276,10 @@ class Agent(Base):
 
 
 class AgentRead(Base):
-    """A sensitive column that an agent has read, in any session. A member's release deletes it."""
+    """A sensitive column that an agent has read, in any session. A member's release deletes it.
+
+    An empty column stands for rows that strangers may have written.
+    """
 
     __tablename__ = "agent_reads"
 
@@ -268,3 +287,7 @@ class AgentRead(Base):
     table: Mapped[str] = mapped_column("table_name", Text, primary_key=True)  # schema.table
     column: Mapped[str] = mapped_column("column_name", Text, primary_key=True)
     read_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    @property
+    def is_of_strangers(self) -> bool:
+        return not self.column

@@ -7,7 +7,7 @@ from basewarden.connections.agent_states import AgentAction
 from basewarden.connections.models import Agent, AgentState, Connection
 
 _RUNNING = "What it is doing right now is cancelled. A write that was not committed is rolled back."
-_MAY_WRITE = "The agent may write where more people can read, whatever it has read so far."
+_MAY_WRITE = "What the agent has read so far no longer limits what it writes."
 _PEOPLE = "People are not affected, and can undo what it wrote."
 
 
@@ -32,7 +32,7 @@ class StopDialog:
 def list_agent_dialogs(agent: Agent, *, has_read: bool = False) -> list[StopDialog]:
     """Lists what can be done with an agent in its state, the strongest last; nothing for one whose token is dead.
 
-    `has_read`: it has read sensitive columns, which a release forgets.
+    `has_read`: it has read what the guard counts, which a release forgets.
     """
     if agent.state in (AgentState.REVOKED, AgentState.EXPIRED):
         return []
@@ -53,7 +53,7 @@ def make_reads_dialog(agent: Agent) -> StopDialog:
         "release",
         "Release…",
         f"Release “{agent.name}” from what it has read?",
-        [_MAY_WRITE, "When it reads a sensitive column again, the guard counts from then on."],
+        [_MAY_WRITE, "What it reads from then on counts again."],
         "What it has read it cannot forget. What it writes then can be undone.",
         "Release agent",
         "check",
@@ -90,7 +90,7 @@ def make_connection_dialog(connection: Connection) -> StopDialog:
 
 
 def make_session_dialog(*, has_read: bool = False) -> StopDialog:
-    """Makes the one for a session that is frozen, or whose agent has read sensitive columns."""
+    """Makes the one for a session that is frozen, or whose agent has read what the guard counts."""
     return StopDialog(
         "release",
         "Release…",

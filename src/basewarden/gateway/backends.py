@@ -31,7 +31,7 @@ class Backends:
 
         A write that must be approved raises ApprovalRequired, and is stored as a proposal.
         """
-        if caller.must_propose:
+        if caller.may_be_held:
             return self._propose(project, caller, call)
         return self._run(project, caller, call)
 

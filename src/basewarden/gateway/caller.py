@@ -24,7 +24,7 @@ from basewarden.gateway.recording.reviewing import WriteReview
 from basewarden.journal import Kind, SessionCaller
 from basewarden.policy import Policy, read_name
 from basewarden.settings import Settings
-from pgrest import ColumnName, ColumnRules, Session
+from pgrest import ColumnName, ColumnRules, Name, Session
 
 _MOST_KNOWN = 10_000
 
@@ -54,24 +54,32 @@ class Caller:
     query_seconds: float | None = None
     stop: StopCode | None = None
     reads: frozenset[ColumnName] = frozenset()
-    """The sensitive columns that it is known to have read."""
+    """The sensitive columns that it is known to have read, and tables with rows of strangers."""
+    holding: tuple[Name, ...] = ()
+    """Those of these tables for which its write waits for an approval."""
     review: WriteReview | None = None
     """Of a write that a person has approved."""
 
     @cached_property
     def is_reviewed(self) -> bool:
         """Whether its writes wait for an approval, or have one."""
-        return self.policy.must_propose or self.review is not None
+        return self.must_propose or self.review is not None
 
     @property
     def must_propose(self) -> bool:
-        return self.policy.must_propose and self.review is None
+        return (self.policy.must_propose or bool(self.holding)) and self.review is None
+
+    @property
+    def may_be_held(self) -> bool:
+        """Whether its write may wait for an approval, which what it has read decides."""
+        guard = self.guard
+        return self.must_propose or (guard is not None and guard.holds)
 
     @property
     def guard(self) -> GuardOptions | None:
         """None where what the caller reads does not matter for what it writes; so it is for people."""
         guard = self.connection.guard
-        return guard if self.kind == "agent" and guard.is_on else None
+        return guard if self.kind == "agent" and (guard.blocks or guard.holds) else None
 
     @property
     def can_write(self) -> bool:

@@ -17,7 +17,7 @@ from pgrest import ALL_COLUMNS, DatabaseError, Name, PgrestError, Schema
 async def list_guarded_tables(
     projects: Projects, targets: ConnectionTargets, connection_id: UUID
 ) -> Sequence[GuardedTable] | None:
-    """Only tables that the API reaches, and of them those with a sensitive column or a wider audience."""
+    """Only tables that the API reaches, of them those with a sensitive column or that strangers read or write."""
     note_waiting("a project's tables")
     try:
         async with asyncio.timeout(SECONDS):
@@ -33,7 +33,7 @@ async def list_guarded_tables(
         name for name, table in schema.tables.items() if name[0] in schema.exposed and not table.is_partition
     )
     found = (_describe(rules, name) for name in names)
-    return [one for one in found if one.columns or one.readers]
+    return [one for one in found if one.columns or one.readers or one.by_strangers]
 
 
 async def _load_rules(project: AnyProject, guard: GuardOptions, schema: Schema) -> GuardRules:
@@ -42,4 +42,6 @@ async def _load_rules(project: AnyProject, guard: GuardOptions, schema: Schema) 
 
 def _describe(rules: GuardRules, name: Name) -> GuardedTable:
     columns = sorted(column for _, column in rules.find_sensitive([(name, ALL_COLUMNS)]))
-    return GuardedTable(format_table(name), columns, sorted(rules.find_readers(name)))
+    return GuardedTable(
+        format_table(name), columns, sorted(rules.find_readers(name)), sorted(rules.find_written_by_strangers(name))
+    )

@@ -7,10 +7,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from basewarden.connections import AgentReads, ColumnMark, GuardOptions, ReadColumn, TableMark
+from basewarden.connections import AgentReads, ColumnMark, GuardOptions, ReadColumn, TableMark, WriterMark
 from basewarden.gateway.caller import Caller
 from basewarden.journal import RowChange, UncapturedChanges
-from basewarden.policy import GuardFacts, GuardMarks, GuardRules, Refused, format_table, read_name
+from basewarden.policy import (
+    STRANGER_ROWS,
+    GuardEffects,
+    GuardFacts,
+    GuardMarks,
+    GuardRules,
+    Refused,
+    format_table,
+    read_name,
+)
 from pgrest import ColumnName, DatabasePlan, Name, Schema, list_named_columns
 
 
@@ -40,7 +49,8 @@ class ProjectGuard:
         async with self._lock:
             if self._facts is None or self._facts[0] is not schema:
                 self._facts = (schema, GuardFacts() if self._load_facts is None else await self._load_facts())
-            rules = GuardRules(make_marks(guard), schema, self._facts[1])
+            effects = GuardEffects(blocks=guard.blocks, holds=guard.holds)
+            rules = GuardRules(make_marks(guard), schema, self._facts[1], effects)
             self._rules = (guard, schema, rules)
             return rules
 
@@ -50,12 +60,12 @@ class GuardedRequest:
     """`added` is what this request is the first to read: it was sent before it was shown that."""
 
     rules: GuardRules
-    sensitive: frozenset[ColumnName]
+    reads: frozenset[ColumnName]
     added: set[ColumnName] = field(default_factory=set)
 
     def is_known(self, caller: Caller) -> bool:
-        """Whether the request reads nothing sensitive that is not stored yet."""
-        return self.sensitive <= caller.reads
+        """Whether the request reads nothing that is to be kept and is not stored yet."""
+        return self.reads <= caller.reads
 
 
 class EgressGuard:
@@ -103,15 +113,23 @@ class EgressGuard:
         closed = {table: columns for table, columns in withheld.items() if columns}
         return replace(caller, policy=replace(caller.policy, closed=closed)) if closed else caller
 
+    async def hold(self, caller: Caller, request: GuardedRequest) -> Caller:
+        """The caller as one whose write waits for an approval, if it has read rows of strangers."""
+        if caller.review is not None or not request.rules.holds:
+            return caller
+        reads = await self.list_reads(caller) - request.added
+        holding = request.rules.list_holding(reads)
+        return replace(caller, holding=tuple(holding)) if holding else caller
+
     async def add_reads(self, caller: Caller, request: GuardedRequest) -> None:
         """Stores what the request reads, before it can read it."""
-        spelled = [(format_table(table), column) for table, column in request.sensitive - caller.reads]
+        spelled = [(format_table(table), column) for table, column in request.reads - caller.reads]
         added = await self._reads.add(caller.id, spelled)
         request.added |= {(read_name(table), column) for table, column in added}
 
 
-def find_sensitive(rules: GuardRules, plan: DatabasePlan) -> frozenset[ColumnName]:
-    return rules.find_sensitive(list_named_columns(plan))
+def find_reads(rules: GuardRules, plan: DatabasePlan) -> frozenset[ColumnName]:
+    return rules.find_reads(list_named_columns(plan))
 
 
 def make_marks(guard: GuardOptions) -> GuardMarks:
@@ -120,6 +138,8 @@ def make_marks(guard: GuardOptions) -> GuardMarks:
         not_sensitive=_read_columns(guard.list_columns(ColumnMark.NOT_SENSITIVE)),
         public=frozenset(map(read_name, guard.list_tables(TableMark.PUBLIC))),
         not_public=frozenset(map(read_name, guard.list_tables(TableMark.NOT_PUBLIC))),
+        by_strangers=frozenset(map(read_name, guard.list_written(WriterMark.STRANGERS))),
+        trusted=frozenset(map(read_name, guard.list_written(WriterMark.TRUSTED))),
     )
 
 
@@ -130,8 +150,10 @@ def list_public_tables(caller: Caller) -> frozenset[Name]:
 
 
 def spell_column(column: ColumnName) -> str:
-    """`schema.table.column`."""
+    """`schema.table.column`, or `schema.table` of rows that strangers may have written."""
     table, name = column
+    if name == STRANGER_ROWS:
+        return format_table(table)
     return f"{format_table(table)}.{name}"
 
 

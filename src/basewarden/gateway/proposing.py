@@ -8,6 +8,7 @@ from basewarden.gateway.caller import Caller
 from basewarden.gateway.recording.reviewing import WriteHeld
 from basewarden.gateway.rest import RestCall
 from basewarden.journal import RowChange, WriteEntry, count_changes, list_tables
+from basewarden.policy import format_table
 from basewarden.proposals import (
     ApprovalRequired,
     Proposals,
@@ -62,6 +63,7 @@ def make_proposed_write(caller: Caller, call: RestCall, held: WriteHeld, schema:
         pins=_make_pins(entry, changes, made),
         tables=list(dict.fromkeys([*entry.tables, *list_tables(changes)])),
         change_counts=count_changes(changes),
+        after_reading=[format_table(table) for table in held.after_reading],
     )
 
 

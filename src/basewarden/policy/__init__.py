@@ -13,7 +13,7 @@ from basewarden.policy.errors import (
     row_limit,
     table_denied,
 )
-from basewarden.policy.guard import GuardFacts, GuardMarks, GuardRules
+from basewarden.policy.guard import STRANGER_ROWS, GuardEffects, GuardFacts, GuardMarks, GuardRules
 from basewarden.policy.model import Policy, VisibleNames
 from basewarden.policy.names import find_unknown_columns, find_unknown_names, format_table, read_name
 from basewarden.policy.read_counter import ReadCounter
@@ -22,6 +22,7 @@ from basewarden.policy.usage import HourOfUse
 from basewarden.policy.value_patterns import classify_column
 
 __all__ = [
+    "STRANGER_ROWS",
     "Allowed",
     "BudgetExceeded",
     "ColumnDenied",
@@ -29,6 +30,7 @@ __all__ = [
     "Decision",
     "EgressBlocked",
     "FilterRequired",
+    "GuardEffects",
     "GuardFacts",
     "GuardMarks",
     "GuardRules",

@@ -1,6 +1,7 @@
 """The guard against exfiltration: after reading sensitive columns, an agent may not write where more people read.
 
-What is sensitive follows from the owner's marks and from names; who reads a table from marks and the catalog. Pure.
+What is sensitive follows from the owner's marks and from names; who reads a table from marks and the catalog. Where the
+owner wants it, what an agent writes after reading rows that strangers may have written is held for an approval. Pure.
 """
 
 from collections import defaultdict
@@ -11,13 +12,26 @@ from functools import cached_property
 from basewarden.policy.decisions import ALLOWED, Decision, Refused
 from basewarden.policy.errors import EgressBlocked
 from basewarden.policy.sensitive_names import is_birth_name, is_sensitive_name
-from pgrest import ALL_COLUMNS, AudienceFacts, ColumnFacts, ColumnName, Name, Readers, Schema, ViewFacts
+from pgrest import (
+    ALL_COLUMNS,
+    AudienceFacts,
+    ColumnFacts,
+    ColumnName,
+    Name,
+    NamedColumns,
+    Readers,
+    Schema,
+    ViewFacts,
+)
 
+STRANGER_ROWS = ""
+"""In place of a column that was read: rows of the table that strangers may have written."""
 _ANYONE = "anyone"
 """The readers of a table that the owner marked as public."""
 _SIGNED_IN, _STRANGER = "authenticated", "anon"
-_BOOLEAN, _DATE, _INTERVAL, _NUMBER = "B", "D", "T", "N"
+_BOOLEAN, _DATE, _INTERVAL, _NUMBER, _ENUM = "B", "D", "T", "N", "E"
 _PLAIN = frozenset({_BOOLEAN, _DATE, _INTERVAL, _NUMBER})
+_WORDLESS_TYPES = frozenset({"uuid", "inet", "cidr", "macaddr"})
 _NO_COLUMN_FACTS, _NO_AUDIENCE_FACTS = ColumnFacts({}, (), (), ()), AudienceFacts({}, {})
 _NO_READERS = Readers(frozenset(), frozenset())
 
@@ -30,6 +44,16 @@ class GuardMarks:
     not_sensitive: frozenset[ColumnName] = frozenset()
     public: frozenset[Name] = frozenset()
     not_public: frozenset[Name] = frozenset()
+    by_strangers: frozenset[Name] = frozenset()
+    trusted: frozenset[Name] = frozenset()
+
+
+@dataclass(frozen=True)
+class GuardEffects:
+    """What the guard does: refuses writes after sensitive reads, holds them after rows of strangers."""
+
+    blocks: bool = True
+    holds: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,15 +64,34 @@ class GuardFacts:
     audience: AudienceFacts = _NO_AUDIENCE_FACTS
 
 
+_BLOCKS = GuardEffects()
+
+
 class GuardRules:
     """Marks on one snapshot. Each table is looked at when it is first asked for."""
 
-    def __init__(self, marks: GuardMarks, schema: Schema | None, facts: GuardFacts) -> None:
+    def __init__(
+        self, marks: GuardMarks, schema: Schema | None, facts: GuardFacts, effects: GuardEffects = _BLOCKS
+    ) -> None:
         self._marks = marks
+        self._effects = effects
         self._tables = {} if schema is None else schema.tables
         self._facts = facts
         self._known: dict[ColumnName, bool] = {}
         self._readers: dict[Name, frozenset[str]] = {}
+        self._by_strangers: dict[ColumnName, bool] = {}
+
+    def find_reads(self, named: NamedColumns) -> frozenset[ColumnName]:
+        """What is to be kept of a request's reads.
+
+        A masked column counts, though its value is not shown, but where the owner says that it is not sensitive.
+        """
+        found = set[ColumnName]()
+        if self._effects.blocks:
+            found |= self.find_sensitive(named.learned) | (named.masked - self._marks.not_sensitive)
+        if self._effects.holds:
+            found.update((table, STRANGER_ROWS) for table in self._list_by_strangers(named.shown))
+        return frozenset(found)
 
     def find_sensitive(self, named: Iterable[ColumnName]) -> frozenset[ColumnName]:
         """The sensitive ones of the columns that a request names."""
@@ -67,7 +110,7 @@ class GuardRules:
 
     def decide_write(self, reads: Collection[ColumnName], tables: Iterable[Name]) -> Decision:
         """Whether an agent that has read these columns may write to these tables."""
-        for table in tables:
+        for table in tables if self._effects.blocks else ():
             withheld = self.list_withheld(reads, table)
             if withheld:
                 return Refused(EgressBlocked(withheld))
@@ -75,7 +118,7 @@ class GuardRules:
 
     def list_withheld(self, reads: Collection[ColumnName], table: Name) -> Sequence[ColumnName]:
         """Those of the columns read that some reader of the table may not know. A mark counts for more than rights."""
-        kept = [one for one in reads if one not in self._marks.not_sensitive]
+        kept = [one for one in reads if one[1] != STRANGER_ROWS and one not in self._marks.not_sensitive]
         readers = self.find_readers(table)
         return [one for one in kept if any(self._is_withheld(one, role) for role in readers)]
 
@@ -84,6 +127,29 @@ class GuardRules:
         if table not in self._readers:
             self._readers[table] = self._list_readers(table)
         return self._readers[table]
+
+    @property
+    def holds(self) -> bool:
+        return self._effects.holds
+
+    def list_holding(self, reads: Collection[ColumnName]) -> Sequence[Name]:
+        """The tables of strangers' rows among what was read, for which a write is held."""
+        if not self._effects.holds:
+            return ()
+        return sorted(table for table, column in reads if column == STRANGER_ROWS and table not in self._marks.trusted)
+
+    def find_written_by_strangers(self, table: Name) -> frozenset[str]:
+        """The columns of a table that strangers may have written, and that can hold words."""
+        return frozenset(
+            name for _, name in self._spell_out((table, ALL_COLUMNS)) if self.is_by_strangers((table, name))
+        )
+
+    def is_by_strangers(self, column: ColumnName) -> bool:
+        known = self._by_strangers.get(column)
+        if known is None:
+            self._by_strangers[column] = False  # as above
+            known = self._by_strangers[column] = self._may_be_by_strangers(column)
+        return known
 
     # Sensitive columns -------------------------------------------------------------------------------
 
@@ -146,6 +212,35 @@ class GuardRules:
     @cached_property
     def _generated(self) -> Mapping[ColumnName, frozenset[str]]:
         return {(one.table, one.column): one.sources for one in self._facts.columns.generated}
+
+    # Columns that strangers write ----------------------------------------------------------------------
+
+    def _list_by_strangers(self, shown: Iterable[ColumnName]) -> Iterator[Name]:
+        return (one[0] for given in shown for one in self._spell_out(given) if self.is_by_strangers(one))
+
+    def _may_be_by_strangers(self, column: ColumnName) -> bool:
+        table, name = column
+        if table in self._marks.trusted or self._is_wordless(column):
+            return False
+        if table in self._marks.by_strangers:
+            return True
+        written = self._facts.audience.written
+        if any(name in written.get(one, ()) for one in (table, *self._relatives.get(table, ()))):
+            return True
+        if any(written.get(view) for view in self._shown_by.get(table, ())):
+            return True  # which of the view's columns this one is, is not known
+        if any(self.is_by_strangers((table, source)) for source in self._generated.get(column, ())):
+            return True
+        view = self._facts.columns.views.get(table)
+        return view is not None and any(map(self.is_by_strangers, self._list_read(view)))
+
+    def _is_wordless(self, column: ColumnName) -> bool:
+        """A number, a date or an id tells an agent nothing to do."""
+        table, name = column
+        known = self._tables[table].columns.get(name) if table in self._tables else None
+        if known is None:
+            return False
+        return known.category in _PLAIN or known.category == _ENUM or known.base_type in _WORDLESS_TYPES
 
     # Readers --------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ _PROPOSAL = (
     "summary",
     "row_count",
     "tables",
+    "after_reading",
     "changes",
     "uncaptured",
     "decided_name",

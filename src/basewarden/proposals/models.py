@@ -54,6 +54,7 @@ class Proposal(Base):
     uncaptured: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)  # changes that are counted and not recorded
     reserve: Mapped[int]  # rows that it may change, where they are not known before
     is_computed: Mapped[bool]  # the rows after are computed from the request: no transaction has shown them
+    after_reading: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")  # tables of strangers' rows
     made: Mapped[dict[str, list[str]]] = mapped_column(JSONB)  # columns that the database makes new at each run
     decided_by: Mapped[UUID | None]
     decided_name: Mapped[str | None] = mapped_column(Text)

@@ -193,6 +193,7 @@ def _make_values(proposed: ProposedWrite) -> dict[str, object]:
         "uncaptured": msgspec.to_builtins(pins.uncaptured),
         "reserve": pins.reserve,
         "is_computed": pins.is_computed,
+        "after_reading": list(proposed.after_reading),
         "made": {name: sorted(columns) for name, columns in pins.made.items()},
     }
 

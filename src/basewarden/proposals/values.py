@@ -30,7 +30,10 @@ class StoredRequest:
 
 @dataclass(frozen=True, slots=True)
 class ProposedWrite:
-    """A write that was held back. `pins` are its rows as they would be."""
+    """A write that was held back. `pins` are its rows as they would be.
+
+    `after_reading` are tables whose rows strangers may have written, and that the agent had read.
+    """
 
     connection_id: UUID
     agent_id: UUID
@@ -43,6 +46,7 @@ class ProposedWrite:
     pins: WritePins
     tables: Sequence[str]
     change_counts: Sequence[Mapping[str, Any]]
+    after_reading: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

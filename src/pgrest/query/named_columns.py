@@ -3,7 +3,8 @@
 The keys of a JSON value that it follows are listed with them, as `email` of `data->>email`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from pgrest.config import Name
 from pgrest.query.plan import CallPlan, DatabasePlan, InsertPlan, WritePlan
@@ -16,22 +17,42 @@ ColumnName = tuple[Name, str]
 """A table, or the function whose rows are not a table's, and one of its columns; ALL_COLUMNS stands for all of them."""
 
 
-def list_named_columns(plan: DatabasePlan) -> frozenset[ColumnName]:
-    """A masked column is not among them, since its value is not read; nor is one of new rows that the request gave."""
+class NamedColumns(NamedTuple):
+    """`learned` are those whose values the request may learn of: a masked column is not among them.
+
+    `shown` are those that the answer shows of rows that were there before, `masked` those that it shows as masks.
+    """
+
+    learned: frozenset[ColumnName]
+    shown: frozenset[ColumnName] = frozenset()
+    masked: frozenset[ColumnName] = frozenset()
+
+
+def list_named_columns(plan: DatabasePlan) -> NamedColumns:
+    """Of new rows, what the request itself gave is not learned by it."""
     root = _name_rows(plan) if isinstance(plan, CallPlan) else plan.table.qualified
     conditions = plan.tree.conditions
     if isinstance(plan, WritePlan):
         conditions = (*plan.conditions, *conditions)
-    named = {(root, name) for test in conditions for one in test.columns() for name in _list_names(one)}
+    tested = {(root, name) for test in conditions for one in test.columns() for name in _list_names(one)}
     if plan.body.kind == "none" and isinstance(plan, WritePlan):
-        return frozenset(named)
-    named.update(_list_joined(plan.tree))
-    if isinstance(plan, WritePlan) or not plan.is_head:
-        shown = _list_shown(plan.tree, root)
-        named.update(_drop_given(plan, shown) if isinstance(plan, InsertPlan) and not plan.is_upsert else shown)
-        if not plan.tree.outputs and not plan.tree.embeds:
-            named.add((root, ALL_COLUMNS))
-    return frozenset(named)
+        return NamedColumns(frozenset(tested))
+    tested.update(_list_joined(plan.tree))
+    if not isinstance(plan, WritePlan) and plan.is_head:
+        return NamedColumns(frozenset(tested))
+    shown = set(_list_outputs(plan.tree, root, _is_plain))
+    if not plan.tree.outputs and not plan.tree.embeds:
+        shown.add((root, ALL_COLUMNS))
+    masked = set(_list_outputs(plan.tree, root, _is_masked))
+    learned = shown.union(_list_ordered(plan.tree, root))
+    if isinstance(plan, InsertPlan) and not plan.is_upsert:
+        made = _drop_given(plan, learned)
+        return NamedColumns(frozenset([*tested, *made]), _leave_out(shown, root), _leave_out(masked, root))
+    return NamedColumns(frozenset([*tested, *learned]), frozenset(shown), frozenset(masked))
+
+
+def _leave_out(columns: Iterable[ColumnName], table: Name) -> frozenset[ColumnName]:
+    return frozenset(one for one in columns if one[0] != table)
 
 
 def _drop_given(plan: InsertPlan, shown: Iterable[ColumnName]) -> Iterator[ColumnName]:
@@ -58,17 +79,35 @@ def _name_rows(plan: CallPlan) -> Name:
     return (function.return_schema, function.return_type) if has_type else function.qualified
 
 
-def _list_shown(node: ReadNode, name: Name) -> Iterator[ColumnName]:
-    below = [_name_target(embed.node) for embed in node.embeds]
+def _list_outputs(node: ReadNode, name: Name, takes: Callable[[Output], bool]) -> Iterator[ColumnName]:
+    below = _list_targets(node)
     for output in (*node.outputs, *node.spread_extras):
-        if output.column.mask is None and not _counts_rows(output):
+        if takes(output):
             for one in [name] if output.relation is None else below:
                 yield from ((one, shown) for shown in _list_names(output.column))
+    for embed in node.embeds:
+        yield from _list_outputs(embed.node, _name_target(embed.node), takes)
+
+
+def _list_ordered(node: ReadNode, name: Name) -> Iterator[ColumnName]:
+    below = _list_targets(node)
     for term in (*node.order, *node.spread_order):
         for one in [name] if term.relation is None else below:
             yield from ((one, shown) for shown in _list_names(term.column))
     for embed in node.embeds:
-        yield from _list_shown(embed.node, _name_target(embed.node))
+        yield from _list_ordered(embed.node, _name_target(embed.node))
+
+
+def _list_targets(node: ReadNode) -> list[Name]:
+    return [_name_target(embed.node) for embed in node.embeds]
+
+
+def _is_plain(output: Output) -> bool:
+    return output.column.mask is None and not _counts_rows(output)
+
+
+def _is_masked(output: Output) -> bool:
+    return output.column.mask is not None
 
 
 def _list_names(column: ColumnRef) -> Iterator[str]:

@@ -7,11 +7,15 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class GuardedTable:
-    """A table as `schema.table`, its sensitive columns, and who reads it beyond those that the owner trusts."""
+    """A table as `schema.table`, its sensitive columns, and who reads it beyond those that the owner trusts.
+
+    `by_strangers` are the columns whose words strangers may have written.
+    """
 
     name: str
     columns: Sequence[str]
     readers: Sequence[str]
+    by_strangers: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,21 @@
 """Converts the form of the guard's settings: one mark on a line."""
 
 from collections.abc import Iterable
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, TypeVar
 
 from pydantic import Field, ValidationError
 
 from basewarden.connections.forms import PageForm
 from basewarden.connections.guard.schemas import GuardChange
 from basewarden.connections.guard.values import GuardOptions
-from basewarden.connections.models import ColumnMark, GuardMode, TableMark
+from basewarden.connections.models import ColumnMark, GuardMode, StrangerMode, TableMark, WriterMark
 from basewarden.errors import Invalid
 
 _MAX_LINES = 200_000
 _PUBLIC = "public."
+_FIRST_FIELDS = {"columns": "sensitive", "writers": "byStrangers"}
+M = TypeVar("M", bound=StrEnum)
 Lines = Annotated[str, Field(max_length=_MAX_LINES)]
 
 
@@ -22,6 +25,9 @@ class GuardForm(PageForm):
     not_sensitive: Lines = ""
     public: Lines = ""
     not_public: Lines = ""
+    strangers: StrangerMode = StrangerMode.ALLOW
+    by_strangers: Lines = ""
+    trusted: Lines = ""
 
     def as_guard(self) -> GuardOptions:
         """Raises Invalid where a line is no name, or is marked twice."""
@@ -33,23 +39,31 @@ class GuardForm(PageForm):
                     raise Invalid.field(field, f"“{line}” is no column. Write the table too, as in customers.email.")
                 if columns.setdefault(_qualify(table), {}).setdefault(name, mark) is not mark:
                     raise Invalid.field(field, f"“{line}” is in both lists.")
-        tables: dict[str, TableMark] = {}
-        for field, mark_of, lines in (
-            ("public", TableMark.PUBLIC, self.public),
-            ("notPublic", TableMark.NOT_PUBLIC, self.not_public),
-        ):
-            for line in _list_lines(lines):
-                if tables.setdefault(_qualify(line), mark_of) is not mark_of:
-                    raise Invalid.field(field, f"“{line}” is in both lists.")
-        return _check(self.mode, columns, tables)
+        tables = _read_marks(
+            ("public", TableMark.PUBLIC, self.public), ("notPublic", TableMark.NOT_PUBLIC, self.not_public)
+        )
+        writers = _read_marks(
+            ("byStrangers", WriterMark.STRANGERS, self.by_strangers), ("trusted", WriterMark.TRUSTED, self.trusted)
+        )
+        given = {"columns": columns, "tables": tables, "writers": writers}
+        return _check({**given, "mode": self.mode, "strangers": self.strangers})
 
 
-def _check(mode: GuardMode, columns: dict[str, dict[str, ColumnMark]], tables: dict[str, TableMark]) -> GuardOptions:
-    given = {"mode": mode, "columns": columns, "tables": tables}
+def _read_marks(*lists: tuple[str, M, str]) -> dict[str, M]:
+    """Reads lists of tables, each with its field and its mark."""
+    found: dict[str, M] = {}
+    for field, mark, lines in lists:
+        for line in _list_lines(lines):
+            if found.setdefault(_qualify(line), mark) is not mark:
+                raise Invalid.field(field, f"“{line}” is in both lists.")
+    return found
+
+
+def _check(given: dict[str, object]) -> GuardOptions:
     try:
         return GuardChange.model_validate(given).as_guard()
     except ValidationError as error:
-        field = "sensitive" if error.errors()[0]["loc"][:1] == ("columns",) else "public"
+        field = _FIRST_FIELDS.get(str(error.errors()[0]["loc"][0]), "public")
         raise Invalid.field(field, "A line is not a valid name, or there are too many lines.") from None
 
 
@@ -61,6 +75,9 @@ def fill_in_guard(guard: GuardOptions) -> dict[str, str]:
         "notSensitive": _join(f"{table}.{name}" for table, name in guard.list_columns(ColumnMark.NOT_SENSITIVE)),
         "public": _join(guard.list_tables(TableMark.PUBLIC)),
         "notPublic": _join(guard.list_tables(TableMark.NOT_PUBLIC)),
+        "strangers": guard.strangers.value,
+        "byStrangers": _join(guard.list_written(WriterMark.STRANGERS)),
+        "trusted": _join(guard.list_written(WriterMark.TRUSTED)),
     }
 
 

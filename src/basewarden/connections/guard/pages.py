@@ -108,6 +108,7 @@ async def _describe(
             one.name.removeprefix("public."),
             one.columns,
             list(dict.fromkeys(_READERS.get(role, role) for role in one.readers)),
+            one.by_strangers,
         )
         for one in (found or ())[:_MOST_SHOWN]
     ]

@@ -27,7 +27,10 @@ GuardFindingsDep = Annotated[GuardFindings, Depends(inject(GuardFindings))]
 
 @router.get("/guard", summary="Returns the settings of the guard against exfiltration.")
 async def get_guard(member: Owner) -> GuardOut:
-    """While `mode` is `block`, an agent that has read sensitive columns may not write where more people can read."""
+    """While `mode` is `block`, an agent that has read sensitive columns may not write where more people can read.
+
+    While `strangers` is `hold`, what an agent writes after reading rows that strangers may have written is a proposal.
+    """
     return show_guard(read_guard(member.connection))
 
 
@@ -47,7 +50,8 @@ async def put_guard(
     """Needs a recent sign-in where agents may write more afterwards.
 
     Marks count for more than what the guard finds itself. Columns are `sensitive` or `not_sensitive`, tables are
-    `public` (strangers can read their rows) or `not_public`. Only new names are looked up in the project.
+    `public` (strangers can read their rows) or `not_public`. `writers` of a table are `strangers` or `trusted`. Only
+    new names are looked up in the project.
     """
     is_confirmed = member.person.is_fresh
     changed = await settings.change(session, member, body.as_guard(), client_info, is_confirmed=is_confirmed)

@@ -1,19 +1,23 @@
 """The guard's settings as JSON."""
 
-from typing import Annotated
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, PlainValidator, TypeAdapter, WithJsonSchema
 
 from basewarden.connections.guard.values import GuardOptions
-from basewarden.connections.models import RPC, ColumnMark, GuardMode, TableMark
+from basewarden.connections.models import RPC, ColumnMark, GuardMode, StrangerMode, TableMark, WriterMark
 from basewarden.connections.schemas import MAX_TABLES, Identifier, Table
 from basewarden.web import RequestBody, ResponseBody
 
+M = TypeVar("M", bound=StrEnum)
 MAX_MARKED_COLUMNS = 1000
 _TABLES = TypeAdapter(Annotated[list[Table], Field(max_length=MAX_TABLES)])
 _COLUMNS = TypeAdapter(list[Identifier])
 _COLUMN_MARKS = TypeAdapter(list[ColumnMark])
 _TABLE_MARKS = TypeAdapter(list[TableMark])
+_WRITER_MARKS = TypeAdapter(list[WriterMark])
 
 
 def read_column_marks(value: object) -> dict[str, dict[str, ColumnMark]]:
@@ -33,9 +37,17 @@ def read_column_marks(value: object) -> dict[str, dict[str, ColumnMark]]:
 
 
 def read_table_marks(value: object) -> dict[str, TableMark]:
+    return _read_marks(value, _TABLE_MARKS, '{"public.replies": "public"}')
+
+
+def read_writer_marks(value: object) -> dict[str, WriterMark]:
+    return _read_marks(value, _WRITER_MARKS, '{"public.messages": "strangers"}')
+
+
+def _read_marks(value: object, marks: TypeAdapter[list[M]], example: str) -> dict[str, M]:
     if not isinstance(value, dict):
-        raise ValueError('must be an object such as {"public.replies": "public"}')  # noqa: TRY004 - as pydantic takes it
-    return dict(zip(_read_tables(list(value)), _TABLE_MARKS.validate_python(list(value.values())), strict=True))
+        raise ValueError(f"must be an object such as {example}")  # noqa: TRY004 - as pydantic takes it
+    return dict(zip(_read_tables(list(value)), marks.validate_python(list(value.values())), strict=True))
 
 
 def _read_tables(given: list[object]) -> list[str]:
@@ -45,6 +57,11 @@ def _read_tables(given: list[object]) -> list[str]:
     if any(name.startswith(RPC) for name in names):
         raise ValueError("names a function")
     return names
+
+
+def _describe_marks(marks: Iterable[StrEnum]) -> dict[str, Any]:
+    allowed = {"type": "string", "enum": [one.value for one in marks]}
+    return {"type": "object", "additionalProperties": allowed, "maxProperties": MAX_TABLES}
 
 
 ColumnMarks = Annotated[
@@ -62,15 +79,10 @@ ColumnMarks = Annotated[
     ),
 ]
 TableMarks = Annotated[
-    dict[str, TableMark],
-    PlainValidator(read_table_marks),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "additionalProperties": {"type": "string", "enum": [one.value for one in TableMark]},
-            "maxProperties": MAX_TABLES,
-        }
-    ),
+    dict[str, TableMark], PlainValidator(read_table_marks), WithJsonSchema(_describe_marks(TableMark))
+]
+WriterMarks = Annotated[
+    dict[str, WriterMark], PlainValidator(read_writer_marks), WithJsonSchema(_describe_marks(WriterMark))
 ]
 
 
@@ -80,15 +92,19 @@ class GuardChange(RequestBody):
     mode: GuardMode
     columns: ColumnMarks = Field(default_factory=dict)
     tables: TableMarks = Field(default_factory=dict)
+    strangers: StrangerMode = StrangerMode.ALLOW
+    writers: WriterMarks = Field(default_factory=dict)
 
     def as_guard(self) -> GuardOptions:
-        return GuardOptions(self.mode, self.columns, self.tables)
+        return GuardOptions(self.mode, self.columns, self.tables, self.strangers, self.writers)
 
 
 class GuardOut(ResponseBody):
     mode: GuardMode
     columns: dict[str, dict[str, ColumnMark]] = Field(examples=[{"public.customers": {"nickname": "sensitive"}}])
     tables: dict[str, TableMark] = Field(examples=[{"public.replies": "public"}])
+    strangers: StrangerMode
+    writers: dict[str, WriterMark] = Field(examples=[{"public.messages": "strangers"}])
 
 
 class SensitiveValuesOut(ResponseBody):
@@ -110,4 +126,6 @@ def show_guard(guard: GuardOptions) -> GuardOut:
         mode=guard.mode,
         columns={table: dict(marks) for table, marks in guard.columns.items()},
         tables=dict(guard.tables),
+        strangers=guard.strangers,
+        writers=dict(guard.writers),
     )

@@ -55,7 +55,7 @@ class GuardSettings:
         await self._checks.check_marks(
             member.connection.id,
             {table: names for table, names in columns.items() if names},
-            [table for table in wanted.tables if table not in known.tables],
+            [table for table in sorted({*wanted.tables, *wanted.writers}) if not known.marks_table(table)],
         )
 
     async def _store(
@@ -71,10 +71,12 @@ class GuardSettings:
             "guard": wanted.mode,
             "guard_columns": wanted.columns,
             "guard_tables": wanted.tables,
+            "guard_strangers": wanted.strangers,
+            "guard_writers": wanted.writers,
             "changed_at": changed_at | {_PART: datetime.now(UTC).isoformat()},
         }
         await update_connection(session, connection_id, values)
         await self._listener.announce(session, CONNECTION_STATE_TOPIC, str(connection_id))
         details = {"name": member.connection.name, "connection": str(connection_id)}
-        kind = EventKind.GUARD_CHANGED if wanted.is_on else EventKind.GUARD_TURNED_OFF
+        kind = EventKind.GUARD_CHANGED if wanted.blocks else EventKind.GUARD_TURNED_OFF
         await self._audit.record(session, AccountEvent(member.person.audit_id, kind, client_info, details))

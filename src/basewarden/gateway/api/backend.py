@@ -105,25 +105,26 @@ class ApiBackend:
             rules = await _find_rules(project, caller)
             kept = project.prepared.find(key, concealing.schema) if key is not None else None
             if kept is not None and kept.rules is rules:
-                await self._add_reads(caller, rules, kept.sensitive)
+                await self._add_reads(caller, rules, kept.reads)
                 return await self._fetch(project, kept)
             if rules is not None and call.method not in _ANSWERED_WITHOUT_A_WRITE:
                 caller = await self._guard.close_tables(caller, rules, list_public_tables(caller))
+                caller = await self._guard.hold(caller, GuardedRequest(rules, frozenset()))
             request = await self._check(project, caller, call, concealing)
-            sensitive = await _find_sensitive(project, rules, request)
-            await self._add_reads(caller, rules, sensitive)
+            reads = await _find_reads(project, rules, request)
+            await self._add_reads(caller, rules, reads)
             if request.method not in _ANSWERED_WITHOUT_A_WRITE:
                 request = await read_body(request, call.body)
                 answer = await self._write_counted(project, caller, call, request, concealing.schema)
                 return concealing.conceal_answer(answer)
-            prepared = replace(_prepare_read(project, caller, request, call), sensitive=sensitive, rules=rules)
+            prepared = replace(_prepare_read(project, caller, request, call), reads=reads, rules=rules)
             if key is not None:
                 project.prepared.keep(key, concealing.schema, prepared)
             return await self._fetch(project, prepared)
 
-    async def _add_reads(self, caller: Caller, rules: GuardRules | None, sensitive: frozenset[ColumnName]) -> None:
-        if rules is not None and not sensitive <= caller.reads:
-            await self._guard.add_reads(caller, GuardedRequest(rules, sensitive))
+    async def _add_reads(self, caller: Caller, rules: GuardRules | None, reads: frozenset[ColumnName]) -> None:
+        if rules is not None and not reads <= caller.reads:
+            await self._guard.add_reads(caller, GuardedRequest(rules, reads))
 
     async def _check(self, project: ApiProject, caller: Caller, call: RestCall, concealing: "_Concealing") -> Request:
         """The request without its body. `concealing` then has the snapshot on which it is within the limits."""
@@ -173,7 +174,8 @@ class ApiBackend:
 
     def _review(self, caller: Caller, request: Request) -> WriteRecorder:
         payload = request.payload if request.payload is not None else _NO_ROWS
-        return ReviewedRecorder(self._recorder, caller.review or HeldForApproval(payload.keys, payload.body))
+        held = HeldForApproval(payload.keys, payload.body, caller.holding)
+        return ReviewedRecorder(self._recorder, caller.review or held)
 
     async def _fetch(self, project: ApiProject, prepared: PreparedCall) -> UpstreamStream:
         with span("run"):
@@ -198,18 +200,18 @@ class ApiBackend:
 
 
 async def _find_rules(project: ApiProject, caller: Caller) -> GuardRules | None:
-    """None where nothing that the caller reads can close a table. Marks alone say which tables are public."""
+    """None where nothing that the caller reads bears on its writes. Only marks say who reads and writes a table."""
     guard = caller.guard
-    if guard is None or not guard.has_public_tables:
+    if guard is None or not guard.has_tables:
         return None
     schema = await project.find_schema()
     return project.guard.find(guard, schema) or await project.guard.load(guard, schema)
 
 
-async def _find_sensitive(project: ApiProject, rules: GuardRules | None, request: Request) -> frozenset[ColumnName]:
+async def _find_reads(project: ApiProject, rules: GuardRules | None, request: Request) -> frozenset[ColumnName]:
     if rules is None:
         return frozenset()
-    return rules.find_sensitive(list_requested_columns(await project.find_schema(), request, project.config))
+    return rules.find_reads(list_requested_columns(await project.find_schema(), request, project.config))
 
 
 async def _read_whole(answer: UpstreamStream) -> RestResult:

@@ -68,8 +68,8 @@ class PreparedCall:
     method: str
     shows_profile: bool
     takes_gzip: bool
-    sensitive: frozenset[ColumnName] = frozenset()
-    """What it reads of sensitive columns, under the rules that it was prepared with."""
+    reads: frozenset[ColumnName] = frozenset()
+    """What of its reads is to be kept, under the rules that it was prepared with."""
     rules: GuardRules | None = field(default=None, repr=False)
 
 

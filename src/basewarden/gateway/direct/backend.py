@@ -15,7 +15,7 @@ from basewarden.gateway.concealment import conceal
 from basewarden.gateway.direct.capture import capture_write
 from basewarden.gateway.direct.context import WriteContext, WriteOutcome
 from basewarden.gateway.errors import WriteTooLarge
-from basewarden.gateway.guarding import EgressGuard, GuardedRequest, find_sensitive
+from basewarden.gateway.guarding import EgressGuard, GuardedRequest, find_reads
 from basewarden.gateway.policy import check_plan, find_visible_schema
 from basewarden.gateway.projects import Project
 from basewarden.gateway.read_budget import bound_read
@@ -111,13 +111,15 @@ class DirectBackend:
         guarded = None
         if caller.guard is not None:
             rules = project.guard.find(caller.guard, schema) or await project.guard.load(caller.guard, schema)
-            guarded = GuardedRequest(rules, _find_sensitive(rules, prepared), added)
+            guarded = GuardedRequest(rules, _find_reads(rules, prepared), added)
             if not (plan.read_only and guarded.is_known(caller)):
                 await self._admit(caller, guarded, plan)
         if isinstance(plan, ReadPlan | CallPlan) and plan.read_only:
             if caller.max_read_rows is not None:
                 return await self._read_counted(project, caller, prepared, caller.max_read_rows)
             return await _read(project, caller, call, prepared, plan)
+        if guarded is not None:
+            caller = await self._guard.hold(caller, guarded)
         return await self._write(project, caller, call, prepared, plan, guarded)
 
     async def _admit(self, caller: Caller, guarded: GuardedRequest, plan: DatabasePlan) -> None:
@@ -189,12 +191,12 @@ class DirectBackend:
         """Of a repeated request, the values are another's and the names its own."""
         payload = prepared.request.payload
         named = frozenset[str]() if payload is None else payload.keys
-        return ReviewedRecorder(self._recorder, caller.review or HeldForApproval(named))
+        return ReviewedRecorder(self._recorder, caller.review or HeldForApproval(named, after_reading=caller.holding))
 
 
-def _find_sensitive(rules: GuardRules, prepared: Prepared) -> frozenset[ColumnName]:
+def _find_reads(rules: GuardRules, prepared: Prepared) -> frozenset[ColumnName]:
     assert prepared.template is not None
-    return prepared.template.conclude(rules, find_sensitive)
+    return prepared.template.conclude(rules, find_reads)
 
 
 async def _concealing(project: Project, caller: Caller, call: RestCall, work: Callable[[Schema], Awaitable[T]]) -> T:

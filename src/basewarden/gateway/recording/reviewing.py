@@ -1,10 +1,12 @@
 """What stands between a write and the journal where a person has a say in it: it is held back, or checked once more."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
 
 from basewarden.journal import IntentOutcome, Recorded, State, WriteEntry
+from pgrest import Name
 
 
 class WriteRecorder(Protocol):
@@ -34,25 +36,28 @@ class WriteReview(Protocol):
 class WriteHeld(Exception):
     """A write that must be approved first. Its transaction is rolled back, or nothing was sent.
 
-    `named` are the columns that the request names, `body` its rows where the rows after are not known.
+    `named` are the columns that the request names, `body` its rows where the rows after are not known. `after_reading`
+    are the tables of strangers' rows for which it is held.
     """
 
-    def __init__(self, entry: WriteEntry, named: frozenset[str], body: bytes) -> None:
+    def __init__(self, entry: WriteEntry, named: frozenset[str], body: bytes, after_reading: Sequence[Name]) -> None:
         super().__init__("the write waits for an approval")
         self.entry = entry
         self.named = named
         self.body = body
+        self.after_reading = after_reading
 
 
 class HeldForApproval:
     """The review of a write that has no approval yet: raises WriteHeld with what would be recorded."""
 
-    def __init__(self, named: frozenset[str], body: bytes = b"") -> None:
+    def __init__(self, named: frozenset[str], body: bytes = b"", after_reading: Sequence[Name] = ()) -> None:
         self._named = named
         self._body = body
+        self._after_reading = after_reading
 
     async def check(self, entry: WriteEntry) -> UUID:
-        raise WriteHeld(entry, self._named, self._body)
+        raise WriteHeld(entry, self._named, self._body, self._after_reading)
 
     def note_recorded(self, recorded: Recorded) -> None:
         """Never comes."""
