@@ -26,7 +26,7 @@ from pgrest.query.grammar.media import MediaType
 from pgrest.query.grammar.nodes import SelectField, SelectItem, SelectRelation
 from pgrest.query.grammar.prefer import Preferences
 from pgrest.query.json_slices import decode_rows
-from pgrest.query.named_columns import ALL_COLUMNS, ColumnName, NamedColumns, list_named_columns
+from pgrest.query.named_columns import ALL_COLUMNS, ColumnName, NamedColumns, list_named_columns, list_reported_columns
 from pgrest.query.payload import LARGE_BODY_BYTES, Payload, split_optional_pairs
 from pgrest.query.plan import (
     CallPlan,
@@ -216,6 +216,7 @@ __all__ = [
     "key_columns",
     "key_type",
     "list_named_columns",
+    "list_reported_columns",
     "load_audience_facts",
     "load_column_facts",
     "load_schema",

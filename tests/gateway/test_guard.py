@@ -24,6 +24,7 @@ SHOP = """
     CREATE TABLE notes (id int PRIMARY KEY, body text);
     CREATE TABLE profiles (id int PRIMARY KEY, nick text, email text);
     CREATE TABLE staff (id int PRIMARY KEY, name text, phone text, is_phone_private boolean);
+    CREATE TABLE crew (id int PRIMARY KEY, name text, phone text DEFAULT '+49 9', lead int REFERENCES crew);
     CREATE TABLE jobs (id int PRIMARY KEY, body text);
     CREATE TABLE posts (id int PRIMARY KEY, body text, author int) PARTITION BY RANGE (id);
     CREATE TABLE posts_1 PARTITION OF posts FOR VALUES FROM (0) TO (100);
@@ -35,6 +36,8 @@ SHOP = """
     CREATE FUNCTION staff_phones() RETURNS TABLE (phone text) LANGUAGE sql STABLE AS 'SELECT phone FROM staff';
     CREATE FUNCTION read_api_key() RETURNS text LANGUAGE sql STABLE AS $$SELECT 'sk-1'$$;
     CREATE FUNCTION staff_count() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM staff';
+    CREATE FUNCTION reach(staff) RETURNS text LANGUAGE sql STABLE AS 'SELECT $1.phone';
+    CREATE FUNCTION title(staff) RETURNS text LANGUAGE sql STABLE AS 'SELECT $1.name';
     CREATE FUNCTION publish(t text) RETURNS void LANGUAGE sql AS 'INSERT INTO replies SELECT max(id) + 1, 1, t FROM replies';
     CREATE FUNCTION copy_job() RETURNS trigger LANGUAGE plpgsql AS
       'BEGIN INSERT INTO replies SELECT max(id) + 1, 1, NEW.body FROM replies; RETURN NEW; END';
@@ -44,6 +47,7 @@ SHOP = """
     INSERT INTO integration_tokens VALUES (1, 'stripe', 'sk_live_1');
     INSERT INTO notes VALUES (1, 'n');
     INSERT INTO staff VALUES (1, 'Ada', '+49 1', true);
+    INSERT INTO crew VALUES (1, 'Ada', '+49 1', null);
     INSERT INTO profiles VALUES (1, 'ada', 'ada@x');
     INSERT INTO board VALUES (1, 'b');
     INSERT INTO posts VALUES (1, 'p', 1);
@@ -132,6 +136,12 @@ async def test_every_way_of_reading_counts_and_harmless_ones_do_not(workshop: Wo
         ("POST", "/rpc/read_api_key", {}),
         ("PATCH", "/staff?id=eq.1", {"name": "Ada"}),
         ("PATCH", "/staff?id=eq.9&phone=eq.1", {"name": "Ada"}),
+        ("GET", "/staff?select=reach", None),
+        ("GET", "/rpc/read_api_key?select=pgrst_scalar", None),
+        ("HEAD", "/rpc/read_api_key?pgrst_scalar=eq.a", None),
+        ("POST", "/crew?select=id,lead(phone)", {"id": 2, "phone": "+49 2", "lead": 1}),  # another row of its own table
+        ("POST", "/crew?select=...lead(phone)", {"id": 3, "phone": "+49 2", "lead": 1}),
+        ("POST", "/crew?select=phone&columns=id,phone", [{"id": 4}]),  # a default that the body leaves out
     ]
     harmless = [
         ("GET", "/integration_tokens?select=id,provider", None),
@@ -143,17 +153,21 @@ async def test_every_way_of_reading_counts_and_harmless_ones_do_not(workshop: Wo
         ("GET", "/profiles", None),  # who reads replies reads profiles, too
         ("PATCH", "/staff?id=eq.1&select=name", {"name": "Ada"}),
         ("POST", "/jobs", {"id": 1, "body": "b"}),
+        ("POST", "/crew?select=phone", {"id": 5, "phone": "+49 2"}),
+        ("GET", "/staff?select=title", None),
     ]
     number = 10
     for cases, status in ((sensitive, 403), (harmless, 201)):
         for method, path, body in cases:
             agent = await bench.agent()
-            headers = {"prefer": "return=representation"}
+            headers = {"prefer": "return=representation,missing=default"}
             asked = await agent.http.request(method, path, json=body, headers=headers if body is not None else {})
             assert asked.is_success, (method, path, asked.text)
             number += 2  # a trigger may add one
             answer = await reply(agent, number)
             assert answer.status_code == status, (method, path, answer.text)
+    row = await (await bench.agent()).http.get("/rpc/staff_phones?select=pgrst_called")
+    assert row.status_code == 400, row.text  # what a statement calls its rows means none of their columns
     minimal = await bench.agent()
     assert (await minimal.http.patch("/staff?id=eq.1", json={"phone": "+49 2"})).status_code == 204
     assert (await reply(minimal, 90)).status_code == 201

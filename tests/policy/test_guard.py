@@ -9,6 +9,7 @@ from pgrest import (
     Column,
     ColumnFacts,
     ColumnName,
+    DatabaseErrorFields,
     DatabasePlan,
     GeneratedFacts,
     Name,
@@ -17,6 +18,7 @@ from pgrest import (
     Schema,
     ViewFacts,
     list_named_columns,
+    list_reported_columns,
 )
 from tests.policy.worlds import COUNT, CUSTOMERS, NOTES, ORDERS, OTHER, Asked, make_table
 
@@ -235,12 +237,47 @@ def test_a_plan_names_what_its_request_may_learn_of(asked: Asked, named: set[Col
         (Asked("POST", "/customers", "select=name,id", b'{"name": "a"}'), set()),
         (Asked("PATCH", "/customers", "id=eq.1&select=name", b'{"name": "a"}'), {(CUSTOMERS, "name")}),
         (Asked("DELETE", "/notes", "body=eq.1&select=id"), {(NOTES, "id")}),
+        (
+            Asked("POST", "/orders", "select=id,customers(orders(state))", b'{"state": "a"}'),
+            {(ORDERS, "state")},
+        ),
+        (
+            Asked("GET", "/customers", "select=id,...orders(id)&orders.order=state"),
+            {(CUSTOMERS, "id"), (ORDERS, "id")},
+        ),
     ],
 )
 def test_a_plan_shows_what_its_answer_holds_of_rows_that_were_there(asked: Asked, shown: set[ColumnName]) -> None:
     plan = asked.plan()
     assert isinstance(plan, DatabasePlan)
     assert list_named_columns(plan).shown == shown
+
+
+_ROW, _KEY = "Failing row contains (1, a, b).", "Key (id, name)=(1, b) already exists."
+
+
+@pytest.mark.parametrize(
+    ("asked", "state", "table", "detail", "learned"),
+    [
+        (Asked("PATCH", "/customers", "id=eq.1", b'{"id": "2"}'), "23502", CUSTOMERS, _ROW, {(CUSTOMERS, "name")}),
+        (Asked("PATCH", "/customers", "id=eq.1", b'{"id": "2"}'), "23505", CUSTOMERS, _KEY, {(CUSTOMERS, "name")}),
+        (Asked("PATCH", "/customers", "id=eq.1", b'{"id": "2"}'), "44000", None, _ROW, {(CUSTOMERS, "name")}),
+        (Asked("PATCH", "/customers", "id=eq.1", b'{"id": "2"}'), "23514", NOTES, _ROW, {(NOTES, "*")}),
+        (Asked("PATCH", "/customers", "id=eq.1", b'{"id": "2"}'), "23502", CUSTOMERS, None, set()),
+        (Asked("PATCH", "/customers", "id=eq.1", b'{"id": "2"}'), "22P02", CUSTOMERS, _ROW, set()),
+        (Asked("POST", "/customers", "", b'{"id": "2"}'), "23502", CUSTOMERS, _ROW, set()),
+        (Asked("DELETE", "/customers", "id=eq.1"), "23503", ORDERS, "Key (id)=(1) is used.",
+         {(CUSTOMERS, "id"), (ORDERS, "id")}),
+        (Asked("POST", "/rpc/close_order", "", b"{}"), "23514", NOTES, _ROW, {(NOTES, "*")}),
+    ],
+)  # fmt: skip
+def test_the_details_of_an_error_show_what_the_request_did_not_give(
+    asked: Asked, state: str, table: Name | None, detail: str | None, learned: set[ColumnName]
+) -> None:
+    plan = asked.plan()
+    assert isinstance(plan, DatabasePlan)
+    place = {} if table is None else {"schema": table[0], "table": table[1]}
+    assert list_reported_columns(plan, DatabaseErrorFields(state, "m", detail, **place)).learned == learned
 
 
 # Rows of strangers ----------------------------------------------------------------------------------------
@@ -285,6 +322,42 @@ def test_words_of_strangers_are_followed_through_views_partitions_and_generated_
     assert find_tables(make_holding_rules(written={PEOPLE: written}, columns=made), (PEOPLE, "short")) == {PEOPLE}
     through = make_holding_rules(written={VIEW: frozenset({"contact"})}, columns=ColumnFacts(VIEWS, (), (), ()))
     assert find_tables(through, EMAIL) == {PEOPLE}
+
+
+def test_parts_of_a_table_at_any_depth_share_its_rows_and_not_those_of_each_other() -> None:
+    part, leaf, other = ("public", "people_2026"), ("public", "people_2026_a"), ("public", "people_2027")
+    family = ColumnFacts({}, ((part, PEOPLE), (leaf, part), (other, PEOPLE)), (), ())
+    columns = ((PEOPLE, "nick"), (part, "nick"), (leaf, "nick"), (other, "nick"))
+    rules = make_holding_rules(written={leaf: frozenset({"nick"})}, columns=family)
+    assert find_tables(rules, *columns) == {PEOPLE, part, leaf}
+    marked = make_holding_rules(GuardMarks(by_strangers=frozenset({part})), columns=family)
+    assert find_tables(marked, *columns) == {PEOPLE, part, leaf}
+    trusted = GuardMarks(trusted=frozenset({part}))
+    assert find_tables(make_holding_rules(trusted, written={leaf: frozenset({"nick"})}, columns=family), *columns) == {
+        PEOPLE
+    }
+    assert not make_holding_rules(trusted, columns=family).list_holding({(leaf, STRANGER_ROWS)})
+    readers = make_rules(columns=family, readers={leaf: read_by("anon")})
+    assert [bool(readers.find_readers(one)) for one in (PEOPLE, part, leaf, other)] == [True, True, True, False]
+
+
+def test_words_come_through_views_on_views_and_computed_columns() -> None:
+    outer = ("public", "outer_view")
+    views = {VIEW: VIEWS[VIEW], outer: VIEWS[VIEW]._replace(columns=((VIEW, "nick"),))}
+    far = make_holding_rules(written={outer: frozenset({"nick"})}, columns=ColumnFacts(views, (), (), ()))
+    assert find_tables(far, (PEOPLE, "nick")) == {PEOPLE}
+    facts = AudienceFacts({}, {}, {PEOPLE: frozenset({"nick"})}, {(PEOPLE, "shout"): frozenset({"nick"})})
+    computed = GuardRules(GuardMarks(), WORLD, GuardFacts(ColumnFacts({}, (), (), ()), facts), HOLDS)
+    assert find_tables(computed, (PEOPLE, "shout")) == {PEOPLE}
+    assert not find_tables(computed, (PEOPLE, "other"))
+
+
+def test_what_is_shown_of_a_table_that_is_not_known_may_be_of_each_that_is_marked() -> None:
+    marks = GuardMarks(sensitive=frozenset({(PEOPLE, "nick")}), by_strangers=frozenset({REPLIES}))
+    rules = GuardRules(marks, None, GuardFacts(), GuardEffects(holds=True))
+    for shown, expected in (("nick", {(PEOPLE, "nick"), (REPLIES, STRANGER_ROWS)}), ("id", {(REPLIES, STRANGER_ROWS)})):
+        assert rules.find_reads(NamedColumns(frozenset(), unplaced=frozenset({shown}))) == expected
+    assert not rules.find_reads(NamedColumns(frozenset()))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Coroutine, Sequence
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -128,7 +129,7 @@ class DataAPI:
         if address["room"] == "introspect":
             await self._introspect(scope, send, project, caller, address["rest"])
         elif address["room"] == "proposals":
-            await self._find_proposal(scope, send, caller, address["rest"])
+            await self._find_proposal(scope, send, project, caller, address["rest"])
         else:
             shares = find_loop_shares(scope)
             admission = WITHOUT_LIMIT if shares is None else shares.enter(caller.key)
@@ -145,11 +146,14 @@ class DataAPI:
         audience = find_audience(scope["headers"], has_token=caller.is_agent)
         await self._send_answer(send, await _explain(_describe(project, caller)), audience)
 
-    async def _find_proposal(self, scope: Any, send: Any, caller: Caller, rest: str | None) -> None:
+    async def _find_proposal(
+        self, scope: Any, send: Any, project: AnyProject, caller: Caller, rest: str | None
+    ) -> None:
         """What became of an agent's proposal, for that agent alone."""
         if rest is None or scope["method"] != "GET":
             raise NotFound
-        answer = await answer_poll(self._proposals, caller, rest[1:])
+        add_reads = partial(self._backends.add_reads, project, caller)
+        answer = await answer_poll(self._proposals, caller, rest[1:], add_reads)
         await self._send_answer(send, answer, find_audience(scope["headers"], has_token=True))
 
     async def _rest(self, scope: Any, receive: Any, send: Any, project: AnyProject, caller: Caller, path: str) -> None:

@@ -48,6 +48,16 @@ class Backends:
             schema = await (project.find_schema() if isinstance(project, ApiProject) else project.schema())
             raise await self._proposer.propose(caller, call, held, schema) from None
 
+    async def add_reads(self, project: AnyProject, caller: Caller, call: RestCall) -> None:
+        """Stores what the answer to a request shows, before an answer that is there already is shown.
+
+        Raises PgrestError or DatabaseError where the request is none any more.
+        """
+        if isinstance(project, ApiProject):
+            await self._api.add_reads(project, caller, call)
+        else:
+            await self._direct.add_reads(project, caller, call)
+
     def open(self, project: AnyProject, caller: Caller, call: RestCall) -> Awaitable[RestResult | UpstreamStream]:
         """As `handle`, but what another server sends comes as it arrives."""
         if isinstance(project, ApiProject):

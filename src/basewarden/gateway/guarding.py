@@ -20,7 +20,16 @@ from basewarden.policy import (
     format_table,
     read_name,
 )
-from pgrest import ColumnName, DatabasePlan, Name, Schema, list_named_columns
+from pgrest import (
+    ColumnName,
+    DatabaseErrorFields,
+    DatabasePlan,
+    Name,
+    NamedColumns,
+    Schema,
+    list_named_columns,
+    list_reported_columns,
+)
 
 
 class ProjectGuard:
@@ -126,6 +135,18 @@ class EgressGuard:
         spelled = [(format_table(table), column) for table, column in request.reads - caller.reads]
         added = await self._reads.add(caller.id, spelled)
         request.added |= {(read_name(table), column) for table, column in added}
+
+    async def add_error(
+        self, caller: Caller, request: GuardedRequest, plan: DatabasePlan, error: DatabaseErrorFields
+    ) -> None:
+        """Stores what the details of an error are about to show. An approved write's agent is not shown them."""
+        if caller.review is None and not caller.policy.columns:
+            await self.add_shown(caller, request.rules, list_reported_columns(plan, error))
+
+    async def add_shown(self, caller: Caller, rules: GuardRules, named: NamedColumns) -> None:
+        request = GuardedRequest(rules, rules.find_reads(named))
+        if not request.is_known(caller):
+            await self.add_reads(caller, request)
 
 
 def find_reads(rules: GuardRules, plan: DatabasePlan) -> frozenset[ColumnName]:

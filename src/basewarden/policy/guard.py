@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from basewarden.policy.decisions import ALLOWED, Decision, Refused
 from basewarden.policy.errors import EgressBlocked
@@ -48,6 +49,13 @@ class GuardMarks:
     trusted: frozenset[Name] = frozenset()
 
 
+class _Family(NamedTuple):
+    """The tables that share rows with a table: those that it is a part of, and its own parts."""
+
+    above: tuple[Name, ...]
+    below: tuple[Name, ...]
+
+
 @dataclass(frozen=True)
 class GuardEffects:
     """What the guard does: refuses writes after sensitive reads, holds them after rows of strangers."""
@@ -77,6 +85,7 @@ class GuardRules:
         self._effects = effects
         self._tables = {} if schema is None else schema.tables
         self._facts = facts
+        self._families: dict[Name, _Family] = {}
         self._known: dict[ColumnName, bool] = {}
         self._readers: dict[Name, frozenset[str]] = {}
         self._by_strangers: dict[ColumnName, bool] = {}
@@ -84,13 +93,16 @@ class GuardRules:
     def find_reads(self, named: NamedColumns) -> frozenset[ColumnName]:
         """What is to be kept of a request's reads.
 
-        A masked column counts, though its value is not shown, but where the owner says that it is not sensitive.
+        A masked column counts, though its value is not shown, but where the owner says that it is not sensitive. Of a
+        table that is not known, what is shown may be of each that is marked.
         """
         found = set[ColumnName]()
         if self._effects.blocks:
             found |= self.find_sensitive(named.learned) | (named.masked - self._marks.not_sensitive)
+            found |= {one for one in self._marks.sensitive if named.unplaced & {one[1], ALL_COLUMNS}}
         if self._effects.holds:
-            found.update((table, STRANGER_ROWS) for table in self._list_by_strangers(named.shown))
+            tables = self._marks.by_strangers if named.unplaced else ()
+            found.update((table, STRANGER_ROWS) for table in (*tables, *self._list_by_strangers(named.shown)))
         return frozenset(found)
 
     def find_sensitive(self, named: Iterable[ColumnName]) -> frozenset[ColumnName]:
@@ -136,7 +148,7 @@ class GuardRules:
         """The tables of strangers' rows among what was read, for which a write is held."""
         if not self._effects.holds:
             return ()
-        return sorted(table for table, column in reads if column == STRANGER_ROWS and table not in self._marks.trusted)
+        return sorted(table for table, column in reads if column == STRANGER_ROWS and not self._is_trusted(table))
 
     def find_written_by_strangers(self, table: Name) -> frozenset[str]:
         """The columns of a table that strangers may have written, and that can hold words."""
@@ -165,7 +177,7 @@ class GuardRules:
 
     def _decide(self, column: ColumnName) -> bool:
         table, name = column
-        for one in (table, *self._relatives.get(table, ())):
+        for one in (table, *self._list_family(table)):
             if (one, name) in self._marks.not_sensitive:
                 return False
             if (one, name) in self._marks.sensitive:
@@ -211,7 +223,9 @@ class GuardRules:
 
     @cached_property
     def _generated(self) -> Mapping[ColumnName, frozenset[str]]:
-        return {(one.table, one.column): one.sources for one in self._facts.columns.generated}
+        """Computed columns are among them."""
+        stored = {(one.table, one.column): one.sources for one in self._facts.columns.generated}
+        return {**self._facts.audience.computed, **stored}
 
     # Columns that strangers write ----------------------------------------------------------------------
 
@@ -220,19 +234,24 @@ class GuardRules:
 
     def _may_be_by_strangers(self, column: ColumnName) -> bool:
         table, name = column
-        if table in self._marks.trusted or self._is_wordless(column):
+        family = (table, *self._list_family(table))
+        if self._is_wordless(column) or self._is_trusted(table):
             return False
-        if table in self._marks.by_strangers:
+        if not self._marks.by_strangers.isdisjoint(family):
             return True
         written = self._facts.audience.written
-        if any(name in written.get(one, ()) for one in (table, *self._relatives.get(table, ()))):
+        if any(name in written.get(one, ()) for one in family):
             return True
-        if any(written.get(view) for view in self._shown_by.get(table, ())):
+        if any(written.get(view) for view in self._list_views(family)):
             return True  # which of the view's columns this one is, is not known
         if any(self.is_by_strangers((table, source)) for source in self._generated.get(column, ())):
             return True
         view = self._facts.columns.views.get(table)
         return view is not None and any(map(self.is_by_strangers, self._list_read(view)))
+
+    def _is_trusted(self, table: Name) -> bool:
+        """What is said of a table holds for its parts."""
+        return not self._marks.trusted.isdisjoint((table, *self._find_family(table).above))
 
     def _is_wordless(self, column: ColumnName) -> bool:
         """A number, a date or an id tells an agent nothing to do."""
@@ -245,18 +264,9 @@ class GuardRules:
     # Readers --------------------------------------------------------------------------------------------
 
     def _list_readers(self, table: Name) -> frozenset[str]:
-        found: set[str] = set()
-        seen: set[Name] = set()
-        waiting = [table]
-        while waiting:
-            one = waiting.pop()
-            if one in seen:
-                continue
-            seen.add(one)
-            found |= self._list_own_readers(one)
-            waiting += self._relatives.get(one, ())
-            waiting += self._shown_by.get(one, ())
-        return frozenset() if table in self._marks.not_public else frozenset(found)
+        family = (table, *self._list_family(table))
+        found = frozenset[str]().union(*map(self._list_own_readers, (*family, *self._list_views(family))))
+        return frozenset() if table in self._marks.not_public else found
 
     def _list_own_readers(self, table: Name) -> frozenset[str]:
         if table in self._marks.not_public:
@@ -282,18 +292,51 @@ class GuardRules:
     @cached_property
     def _shown_by(self) -> Mapping[Name, frozenset[Name]]:
         """By table, the views that show its rows to readers of their own."""
-        found: dict[Name, set[Name]] = defaultdict(set)
-        for name, view in self._facts.columns.views.items():
-            if not self._facts.audience.tables.get(name, _NO_READERS).is_invoker_view:
-                for table, _ in view.columns:
-                    found[table].add(name)
-        return {table: frozenset(views) for table, views in found.items()}
+        return _collect(
+            (table, name)
+            for name, view in self._facts.columns.views.items()
+            if not self._facts.audience.tables.get(name, _NO_READERS).is_invoker_view
+            for table, _ in view.columns
+        )
+
+    def _list_views(self, tables: Iterable[Name]) -> frozenset[Name]:
+        """The views on these tables, and the views on those."""
+        return _follow(self._shown_by, tables)
+
+    # Families --------------------------------------------------------------------------------------------
+
+    def _list_family(self, table: Name) -> tuple[Name, ...]:
+        """What is written to one of these may be read under the name of another."""
+        return self._find_family(table).above + self._find_family(table).below
+
+    def _find_family(self, table: Name) -> _Family:
+        if table not in self._families:
+            above, below = (_follow(links, [table]) for links in (self._parents, self._children))
+            self._families[table] = _Family(tuple(sorted(above)), tuple(sorted(below)))
+        return self._families[table]
 
     @cached_property
-    def _relatives(self) -> Mapping[Name, frozenset[Name]]:
-        """Children, partitions and parents: what is written to one is read under the name of the other."""
-        found: dict[Name, set[Name]] = defaultdict(set)
-        for child, parent in self._facts.columns.families:
-            found[child].add(parent)
-            found[parent].add(child)
-        return {table: frozenset(names) for table, names in found.items()}
+    def _parents(self) -> Mapping[Name, frozenset[Name]]:
+        return _collect(self._facts.columns.families)
+
+    @cached_property
+    def _children(self) -> Mapping[Name, frozenset[Name]]:
+        return _collect((parent, child) for child, parent in self._facts.columns.families)
+
+
+def _collect(pairs: Iterable[tuple[Name, Name]]) -> Mapping[Name, frozenset[Name]]:
+    found: dict[Name, set[Name]] = defaultdict(set)
+    for one, other in pairs:
+        found[one].add(other)
+    return {name: frozenset(names) for name, names in found.items()}
+
+
+def _follow(links: Mapping[Name, frozenset[Name]], start: Iterable[Name]) -> frozenset[Name]:
+    """What is reached from these, over any number of steps."""
+    found = set[Name]()
+    waiting = list(start)
+    while waiting:
+        reached = links.get(waiting.pop(), frozenset()) - found
+        found |= reached
+        waiting += reached
+    return frozenset(found)

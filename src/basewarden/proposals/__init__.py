@@ -37,6 +37,7 @@ from basewarden.proposals.values import (
     ProposedWrite,
     StoredRequest,
     find_proposal_status,
+    read_request,
 )
 
 __all__ = [
@@ -73,4 +74,5 @@ __all__ = [
     "list_proposals",
     "list_proposals_by_id",
     "list_proposing_agents",
+    "read_request",
 ]

@@ -186,7 +186,8 @@ class _TreeBuilder:
             table=table,
             outputs=self._outputs(draft, place, is_spread=False),
         )
-        return self._finish(draft, node, place, asks_aggregates=asks_aggregates).node
+        grown = self._finish(draft, node, place, asks_aggregates=asks_aggregates).node
+        return _rename_apart(grown) if table is None and from_source else grown
 
     def _grow_child(self, draft: _NodeDraft, item: SelectRelation, parent: _Place) -> _Grown:
         relationship = find_shown_relationship(self.schema, self.namespace, parent.name, item)
@@ -388,6 +389,17 @@ def resolve_conditions(
     rules = schema.find_column_rules(table.qualified)
     place = _Place(table.name, table, 0, sums_up=False, alias=table.name, rules=rules)
     return tuple(grower.condition(one, place, {}) for one in (*filters, *logic))
+
+
+def _rename_apart(node: ReadNode) -> ReadNode:
+    """With an alias that is no name in the request: where there is no such column, it would mean the whole row."""
+    columns = [one.column for one in node.outputs] + [one.column for one in node.order]
+    columns += [column for condition in node.conditions for column in condition.columns()]
+    names = {column.name for column in columns if column.is_bare}
+    alias = node.alias
+    while alias in names:
+        alias += "_"
+    return replace(node, alias=alias)
 
 
 def _own_operators(table: Table | None, name: str) -> OwnOperators | None:

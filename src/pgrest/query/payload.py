@@ -31,11 +31,15 @@ _decode_objects = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """`keys` are the columns or parameters it gives; `arguments` are those of a form."""
+    """`keys` are the columns or parameters it gives; `arguments` are those of a form.
+
+    Where `is_listed`, the query string names the columns, and a row may leave one out.
+    """
 
     body: bytes
     keys: frozenset[str] = frozenset()
     arguments: tuple[tuple[str, str], ...] | None = None
+    is_listed: bool = False
 
     @property
     def is_object(self) -> bool:
@@ -65,7 +69,7 @@ def check_content_type(content_type: MediaType, *, is_call: bool) -> None:
 
 def _parse_json(body: bytes, columns: tuple[str, ...] | None, *, is_call: bool) -> Payload:
     if columns is not None:
-        return Payload(body, frozenset(columns))
+        return Payload(body, frozenset(columns), is_listed=True)
     if not body and is_call:
         return Payload(b"{}")
     first = _FIRST_BYTE.match(body)

@@ -316,9 +316,15 @@ def call_sql(builder: Builder, plan: CallPlan) -> str:
         return f"SELECT pgrst_call.pgrst_scalar FROM {lateral}(SELECT {call} pgrst_scalar) pgrst_call"
     source = f"{lateral}{call} pgrst_call"
     if plan.names_bare and plan.returning and plan.returning != ("*",):
-        return f"SELECT {quote_list(plan.returning)} FROM (SELECT pgrst_call.* FROM {source}) AS pgrst_called"
+        alias = quote_ident(_make_alias("pgrst_called", plan.returning))
+        return f"SELECT {quote_list(plan.returning)} FROM (SELECT pgrst_call.* FROM {source}) AS {alias}"
     columns = ", ".join(_returned_sql(plan, "pgrst_call", name) for name in plan.returning)
     return f"SELECT {columns or '*'} FROM {source}"
+
+
+def _make_alias(start: str, names: Collection[str]) -> str:
+    """One that none of these is: a name that is no column's would mean the whole row of that alias."""
+    return start if start not in names else _make_alias(f"{start}_", names)
 
 
 def _arguments_sql(builder: Builder, plan: CallPlan) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from basewarden.gateway.api.headers import (
     takes_gzip,
 )
 from basewarden.gateway.api.journaled_request import OUTDATED_CODES
-from basewarden.gateway.api.named_columns import list_requested_columns
+from basewarden.gateway.api.named_columns import list_refused_columns, list_requested_columns
 from basewarden.gateway.api.policy import check_limits, check_request
 from basewarden.gateway.api.project import ApiProject, PreparedCall
 from basewarden.gateway.api.recorded_write import handle_write
@@ -76,6 +76,13 @@ class ApiBackend:
         answer = await self.open(project, caller, call)
         return answer if isinstance(answer, RestResult) else await _read_whole(answer)
 
+    async def add_reads(self, project: ApiProject, caller: Caller, call: RestCall) -> None:
+        """Stores what the answer to a request shows, before an answer that is there already is shown."""
+        rules = await _find_rules(project, caller)
+        if rules is not None:
+            reads = await _find_reads(project, rules, await _parse(project, call))
+            await self._add_reads(caller, rules, reads)
+
     async def check(self, project: ApiProject, caller: Caller, call: RestCall) -> None:
         """Raises what `handle` would refuse whatever the body is, before that is read."""
         with _concealing(project, caller, call) as concealing:
@@ -116,6 +123,7 @@ class ApiBackend:
             if request.method not in _ANSWERED_WITHOUT_A_WRITE:
                 request = await read_body(request, call.body)
                 answer = await self._write_counted(project, caller, call, request, concealing.schema)
+                await self._add_refused(project, caller, rules, request, answer.response)
                 return concealing.conceal_answer(answer)
             prepared = replace(_prepare_read(project, caller, request, call), reads=reads, rules=rules)
             if key is not None:
@@ -125,6 +133,15 @@ class ApiBackend:
     async def _add_reads(self, caller: Caller, rules: GuardRules | None, reads: frozenset[ColumnName]) -> None:
         if rules is not None and not reads <= caller.reads:
             await self._guard.add_reads(caller, GuardedRequest(rules, reads))
+
+    async def _add_refused(
+        self, project: ApiProject, caller: Caller, rules: GuardRules | None, request: Request, answer: Response
+    ) -> None:
+        """Of a refusal, the details may show rows. An approved write's agent is not shown them."""
+        if rules is None or answer.status < _BAD_REQUEST or caller.review is not None:
+            return
+        named = list_refused_columns(await project.find_schema(), request, project.config, answer)
+        await self._guard.add_shown(caller, rules, named)
 
     async def _check(self, project: ApiProject, caller: Caller, call: RestCall, concealing: "_Concealing") -> Request:
         """The request without its body. `concealing` then has the snapshot on which it is within the limits."""

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from basewarden.connections import GuardOptions
 from basewarden.core.tracing import span
 from basewarden.errors import AppError
 from basewarden.gateway.caller import Caller
@@ -92,6 +93,22 @@ class DirectBackend:
         """Raises PgrestError, DatabaseError or AppError; then nothing was changed."""
         return _concealing(project, caller, call, partial(self._answer, project, caller, call, set()))
 
+    async def add_reads(self, project: Project, caller: Caller, call: RestCall) -> None:
+        """Stores what the answer to a request shows, before an answer that is there already is shown.
+
+        Raises PgrestError or DatabaseError where the request is none any more.
+        """
+        guard = caller.guard
+        if guard is None:
+            return
+        schema = await project.schema()
+        caller = await project.apply_column_rules(caller, schema)
+        scope = CallerScope(caller, project.narrowed)
+        prepared = await prepare(schema, call, project.config, project.templates, scope)
+        if prepared.template is not None:
+            rules = await _find_rules(project, guard, schema)
+            await self._guard.add_reads(caller, GuardedRequest(rules, _find_reads(rules, prepared)))
+
     async def _answer(
         self, project: Project, caller: Caller, call: RestCall, added: set[ColumnName], schema: Schema
     ) -> RestResult:
@@ -110,7 +127,7 @@ class DirectBackend:
             check_plan(caller.policy, plan, again=prepared.is_repeated)
         guarded = None
         if caller.guard is not None:
-            rules = project.guard.find(caller.guard, schema) or await project.guard.load(caller.guard, schema)
+            rules = await _find_rules(project, caller.guard, schema)
             guarded = GuardedRequest(rules, _find_reads(rules, prepared), added)
             if not (plan.read_only and guarded.is_known(caller)):
                 await self._admit(caller, guarded, plan)
@@ -118,9 +135,14 @@ class DirectBackend:
             if caller.max_read_rows is not None:
                 return await self._read_counted(project, caller, prepared, caller.max_read_rows)
             return await _read(project, caller, call, prepared, plan)
-        if guarded is not None:
-            caller = await self._guard.hold(caller, guarded)
-        return await self._write(project, caller, call, prepared, plan, guarded)
+        if guarded is None:
+            return await self._write(project, caller, call, prepared, plan, None)
+        caller = await self._guard.hold(caller, guarded)
+        try:
+            return await self._write(project, caller, call, prepared, plan, guarded)
+        except DatabaseError as error:
+            await self._guard.add_error(caller, guarded, plan, error.fields)
+            raise
 
     async def _admit(self, caller: Caller, guarded: GuardedRequest, plan: DatabasePlan) -> None:
         """Raises EgressBlocked. What can be read at all is stored first: an error, too, may show it."""
@@ -192,6 +214,10 @@ class DirectBackend:
         payload = prepared.request.payload
         named = frozenset[str]() if payload is None else payload.keys
         return ReviewedRecorder(self._recorder, caller.review or HeldForApproval(named, after_reading=caller.holding))
+
+
+async def _find_rules(project: Project, guard: GuardOptions, schema: Schema) -> GuardRules:
+    return project.guard.find(guard, schema) or await project.guard.load(guard, schema)
 
 
 def _find_reads(rules: GuardRules, prepared: Prepared) -> frozenset[ColumnName]:
