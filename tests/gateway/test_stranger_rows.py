@@ -249,6 +249,30 @@ async def test_what_an_error_shows_of_a_sensitive_column_has_been_read(workshop:
 
 
 @on_both_backends
+async def test_rows_of_a_marked_table_count_under_any_name_of_their_relation(
+    workshop: Workshop, backend: Backend
+) -> None:
+    bench = await workshop.bench(
+        "CREATE TABLE orders (id int PRIMARY KEY, note text); INSERT INTO orders VALUES (1, 'n');"
+        "CREATE TABLE mail (id int PRIMARY KEY, body text, about int REFERENCES orders, parent int REFERENCES mail);"
+        "CREATE FUNCTION words(orders) RETURNS SETOF mail LANGUAGE sql STABLE AS 'SELECT * FROM mail WHERE about = $1.id'"
+    )
+    await change_guard(bench, writers={"mail": "strangers"})
+    for path, expected in (
+        ("/orders?select=id,x:mail!about(body)", True),
+        ("/orders?select=id,words(body)", True),
+        ("/orders?select=id,...words(*)", True),
+        ("/mail?select=id,parent(body)", True),
+        ("/mail?select=id,parent(id)", False),
+        ("/orders?select=id,words(id)", False),
+        ("/orders?select=id,mail(id)", False),
+    ):
+        agent = await bench.agent()
+        assert (await agent.http.get(path)).status_code == 200, path
+        assert is_held(await write(agent)) is expected, path
+
+
+@on_both_backends
 async def test_a_result_that_is_read_after_a_release_counts_again(workshop: Workshop, backend: Backend) -> None:
     bench = await workshop.bench(
         "CREATE TABLE orders (id int PRIMARY KEY, note text); CREATE TABLE mail (id int PRIMARY KEY, body text, seen int);"

@@ -101,8 +101,8 @@ class GuardRules:
             found |= self.find_sensitive(named.learned) | (named.masked - self._marks.not_sensitive)
             found |= {one for one in self._marks.sensitive if named.unplaced & {one[1], ALL_COLUMNS}}
         if self._effects.holds:
-            tables = self._marks.by_strangers if named.unplaced else ()
-            found.update((table, STRANGER_ROWS) for table in (*tables, *self._list_by_strangers(named.shown)))
+            shown = {(table, name) for table in self._marks.by_strangers for name in named.unplaced} | named.shown
+            found.update((table, STRANGER_ROWS) for table in self._list_by_strangers(shown))
         return frozenset(found)
 
     def find_sensitive(self, named: Iterable[ColumnName]) -> frozenset[ColumnName]:
