@@ -244,6 +244,19 @@ async def test_what_another_process_stored_counts_before_it_shows_the_rows(works
     assert not await bench.rows("SELECT FROM replies WHERE id = 11")
 
 
+async def test_what_another_request_stored_counts_here_before_it_is_announced(workshop: Workshop) -> None:
+    """Of two requests that read the same at once, one stores it, and the other shows it."""
+    bench = await open_shop(workshop)
+    agent = await bench.agent()
+    assert (await reply(agent, 10)).status_code == 201
+    await run_sql(
+        bench.product.settings.database_url.reveal(),
+        f"INSERT INTO agent_reads VALUES ('{agent.id}', 'public.integration_tokens', 'token')",
+    )
+    assert "sk_live_1" in (await read(agent, TOKENS)).text
+    assert read_refusal(await reply(agent, 11)) == (403, "egress_blocked")
+
+
 async def test_a_body_that_is_written_after_the_read_counts_as_after_it(workshop: Workshop) -> None:
     bench = await open_shop(workshop)
     agent = await bench.agent()

@@ -1,6 +1,6 @@
 """Agents: named tokens with limits. A token is shown once, stored as a hash, and invalid at once when revoked."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from basewarden.connections.agent_events import make_agent_event
 from basewarden.connections.callers import Membership
 from basewarden.connections.guard.queries import delete_reads, list_reads
 from basewarden.connections.guard.values import ReadColumn
-from basewarden.connections.models import Access, Agent, AgentState
+from basewarden.connections.models import Access, Agent, AgentRead, AgentState
 from basewarden.connections.schemas import AgentCreate
 from basewarden.connections.stops import STOP_TOPIC, Stop, StopCode
 from basewarden.connections.targets import CONNECTION_TOPIC
@@ -87,7 +87,8 @@ class Agents:
         """Finds an agent as a caller without its token; None for a revoked or expired one."""
         async with self._database.read_only() as session:
             agent = await queries.find_agent(session, connection_id, agent_id)
-        return None if agent is None or is_expired(agent.expires_at) else make_caller(agent)
+            reads = await list_reads(session, agent_id)
+        return None if agent is None or is_expired(agent.expires_at) else _with_reads(make_caller(agent), reads)
 
     async def create(
         self,
@@ -180,7 +181,7 @@ class Agents:
         if agent is None or is_expired(agent.expires_at):
             return None
         await self._record_use(agent)
-        return replace(make_caller(agent), reads=frozenset((one.table, one.column) for one in reads))
+        return _with_reads(make_caller(agent), reads)
 
     async def _record(
         self, session: WriteSession, member: Membership, kind: EventKind, agent: Agent, client_info: ClientInfo
@@ -219,6 +220,10 @@ def make_caller(agent: Agent) -> AgentCaller:
         expires_at=agent.expires_at,
         stop="agent_frozen" if agent.frozen_at else "agent_paused" if agent.paused_at else None,
     )
+
+
+def _with_reads(caller: AgentCaller, reads: Iterable[AgentRead]) -> AgentCaller:
+    return replace(caller, reads=frozenset((one.table, one.column) for one in reads))
 
 
 def store_reach(wanted: AgentCreate) -> dict[str, list[str] | None]:

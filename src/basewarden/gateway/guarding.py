@@ -74,7 +74,7 @@ class GuardedRequest:
 
     def is_known(self, caller: Caller) -> bool:
         """Whether the request reads nothing that is to be kept and is not stored yet."""
-        return self.reads <= caller.reads
+        return self.reads <= caller.reads or _respell(self.reads) <= caller.reads
 
 
 class EgressGuard:
@@ -144,7 +144,9 @@ class EgressGuard:
             await self.add_shown(caller, request.rules, list_reported_columns(plan, error))
 
     async def add_shown(self, caller: Caller, rules: GuardRules, named: NamedColumns) -> None:
-        request = GuardedRequest(rules, rules.find_reads(named))
+        await self.add_unknown(caller, GuardedRequest(rules, rules.find_reads(named)))
+
+    async def add_unknown(self, caller: Caller, request: GuardedRequest) -> None:
         if not request.is_known(caller):
             await self.add_reads(caller, request)
 
@@ -176,6 +178,11 @@ def spell_column(column: ColumnName) -> str:
     if name == STRANGER_ROWS:
         return format_table(table)
     return f"{format_table(table)}.{name}"
+
+
+def _respell(columns: Iterable[ColumnName]) -> frozenset[ColumnName]:
+    """As they are read back: the name of a schema with a dot in it is not the same then."""
+    return frozenset((read_name(format_table(table)), name) for table, name in columns)
 
 
 def _read_columns(columns: Iterable[ReadColumn]) -> frozenset[ColumnName]:

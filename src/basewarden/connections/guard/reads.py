@@ -41,13 +41,14 @@ class AgentReads:
         listener.on(AGENT_TOPIC, self._note_change)
 
     async def add(self, agent_id: UUID, columns: Collection[ReadColumn]) -> frozenset[ReadColumn]:
-        """Stores what an agent is about to read, whatever becomes of its request; returns what is new of it."""
+        """Stores what an agent is about to read, whatever becomes of its request; returns what is new of it.
+
+        Where none is, another request has just stored it, and the processes may not have heard of that yet.
+        """
         async with self._database.write_now() as session:
             added = await queries.insert_reads(session, agent_id, columns)
-            if added:
-                await self._listener.announce(session, AGENT_TOPIC, str(agent_id))
-        if added:
-            await asyncio.sleep(ANNOUNCED_SECONDS)
+            await self._listener.announce(session, AGENT_TOPIC, str(agent_id))
+        await asyncio.sleep(ANNOUNCED_SECONDS)
         return added
 
     def is_settled(self, agent_id: UUID) -> bool:

@@ -131,8 +131,8 @@ class ApiBackend:
             return await self._fetch(project, prepared)
 
     async def _add_reads(self, caller: Caller, rules: GuardRules | None, reads: frozenset[ColumnName]) -> None:
-        if rules is not None and not reads <= caller.reads:
-            await self._guard.add_reads(caller, GuardedRequest(rules, reads))
+        if rules is not None:
+            await self._guard.add_unknown(caller, GuardedRequest(rules, reads))
 
     async def _add_refused(
         self, project: ApiProject, caller: Caller, rules: GuardRules | None, request: Request, answer: Response

@@ -107,7 +107,7 @@ class DirectBackend:
         prepared = await prepare(schema, call, project.config, project.templates, scope)
         if prepared.template is not None:
             rules = await _find_rules(project, guard, schema)
-            await self._guard.add_reads(caller, GuardedRequest(rules, _find_reads(rules, prepared)))
+            await self._guard.add_unknown(caller, GuardedRequest(rules, _find_reads(rules, prepared)))
 
     async def _answer(
         self, project: Project, caller: Caller, call: RestCall, added: set[ColumnName], schema: Schema
@@ -148,8 +148,7 @@ class DirectBackend:
         """Raises EgressBlocked. What can be read at all is stored first: an error, too, may show it."""
         if caller.reads:
             await self._guard.check_tables(caller, guarded, plan.tables_written)
-        if not guarded.is_known(caller):
-            await self._guard.add_reads(caller, guarded)
+        await self._guard.add_unknown(caller, guarded)
 
     async def _read_counted(self, project: Project, caller: Caller, prepared: Prepared, limit: int) -> RestResult:
         left = await self._reads.find_left(caller.id, limit)
