@@ -75,7 +75,7 @@ async def test_rights_and_policies(
         ("auth.uid() = owner", False),
         ("(SELECT auth.uid()) = owner", False),
         ("auth.uid() IS NOT NULL", False),
-        ("auth.uid() IS NOT NULL AND NOT owner = 'a'", True),  # cannot be told from NOT auth.uid() = owner
+        ("auth.uid() IS NOT NULL AND NOT owner = 'a'", True),  # looks like NOT auth.uid() = owner
         ("auth.uid() IS NULL", True),
         ("auth.uid() = owner OR id = 1", True),
         ("auth.uid() IS DISTINCT FROM owner", True),

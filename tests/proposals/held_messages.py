@@ -9,7 +9,7 @@ _BYTES = 1 << 20
 
 
 class HeldMessages:
-    """Once `mark` has been sent on a connection, what follows on it waits until it is let through or dropped."""
+    """Once `mark` has been sent on a connection, what follows on it waits until it is sent on or dropped."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -25,7 +25,7 @@ class HeldMessages:
     def hold_after(self, mark: bytes) -> None:
         self._mark = mark
 
-    async def let_through(self) -> None:
+    async def send_on(self) -> None:
         """Returns when the server has answered; the client does not see the answer."""
         self._may_pass.set_result(True)
         await self._answered.wait()

@@ -72,7 +72,7 @@ async def test_a_process_that_dies_between_record_and_commit(own_workshop: OwnWo
             approving = asyncio.create_task(person.post(f"{shop.path}/{proposal}/approve"))
             await wait_until(lambda: count_pending(shop), "the write to be recorded")
             if is_committed:
-                await held.let_through()
+                await held.send_on()
             await other.kill()
             with pytest.raises(httpx.TransportError):
                 await approving
