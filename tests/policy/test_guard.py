@@ -389,6 +389,15 @@ def test_rows_of_strangers_are_no_sensitive_column() -> None:
     assert not is_refused(make_rules(readers={REPLIES: read_by("anon")}), {(PEOPLE, STRANGER_ROWS)})
 
 
+def test_names_that_a_request_makes_up_are_not_kept_one_by_one() -> None:
+    results = {COUNT: frozenset({"email"})}
+    keys, unknown = {(PEOPLE, f"email{n}") for n in range(9)}, {(("public", f"x{n}"), "email") for n in range(9)}
+    called = {(COUNT, "email"), *((COUNT, f"email{n}") for n in range(9))}
+    kept = make_rules(results=results).find_reads(NamedColumns(frozenset({EMAIL, *keys, *unknown, *called})))
+    assert kept == {EMAIL, (PEOPLE, "*"), (("public", "*"), "*"), (COUNT, "email"), (COUNT, "*")}
+    assert is_refused(make_rules(readers={REPLIES: read_by("anon")}), {(PEOPLE, "*")})
+
+
 def test_a_masked_column_is_a_sensitive_one_but_where_it_is_marked() -> None:
     named = NamedColumns(frozenset(), frozenset(), frozenset({(PEOPLE, "nick")}))
     assert make_rules().find_reads(named) == {(PEOPLE, "nick")}

@@ -84,6 +84,7 @@ class GuardRules:
         self._marks = marks
         self._effects = effects
         self._tables = {} if schema is None else schema.tables
+        self._functions = {} if schema is None else schema.functions
         self._facts = facts
         self._families: dict[Name, _Family] = {}
         self._known: dict[ColumnName, bool] = {}
@@ -100,10 +101,28 @@ class GuardRules:
         if self._effects.blocks:
             found |= self.find_sensitive(named.learned) | (named.masked - self._marks.not_sensitive)
             found |= {one for one in self._marks.sensitive if named.unplaced & {one[1], ALL_COLUMNS}}
+            found = set(map(self._spell_for_keeping, found))
         if self._effects.holds:
             shown = {(table, name) for table in self._marks.by_strangers for name in named.unplaced} | named.shown
             found.update((table, STRANGER_ROWS) for table in self._list_by_strangers(shown))
         return frozenset(found)
+
+    def _spell_for_keeping(self, column: ColumnName) -> ColumnName:
+        """Names that a request makes up, as the keys of a JSON value, are not kept one by one: they may be many."""
+        table, name = column
+        known = self._tables[table].columns if table in self._tables else self._facts.audience.results.get(table, ())
+        if name in known or column in self._marks.sensitive or column in self._generated:
+            return column
+        return (table if self._is_known(table) else (table[0], ALL_COLUMNS)), ALL_COLUMNS
+
+    def _is_known(self, table: Name) -> bool:
+        """Whether there is such a table or function. Where none is listed, any may be."""
+        return (
+            table in self._tables
+            or table in self._facts.audience.results
+            or table in self._functions
+            or not self._tables
+        )
 
     def find_sensitive(self, named: Iterable[ColumnName]) -> frozenset[ColumnName]:
         """The sensitive ones of the columns that a request names."""
