@@ -25,6 +25,7 @@ SIGNED_OUT = {
     "contact": "/contact",
     "docs": "/docs",
     "docs-guide": "/docs/guide",
+    "docs-sentry": "/docs/sentry",
     "docs-search": "/docs/search?q=undo",
     "docs-api": "/docs/api",
     "docs-api-sessions": "/docs/api/sessions",
@@ -110,6 +111,8 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
         "agent-new": f"{home}/agents/new",
         "proposals": f"{home}/proposals",
         "refusals": f"{home}/refusals",
+        "sentry": f"{home}/sentry",
+        "sentry-scans": f"{home}/sentry/scans",
         "alerts": f"{home}/alerts",
         "alert-new": f"{home}/alerts/new",
         "sessions": f"{home}/sessions",
@@ -126,6 +129,13 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
         pages["agent"] = f"{home}/agents/{agents['agents'][0]['id']}"
         for action in ("edit", "rotate", "freeze"):
             pages[f"agent-{action}"] = f"{pages['agent']}/{action}"
+    findings = await read_json(context, f"{api}/sentry/findings")
+    if findings["findings"]:
+        pages["finding"] = f"{home}/sentry/{findings['findings'][0]['id']}"
+        pages["finding-acknowledge"] = f"{pages['finding']}/acknowledge"
+    scans = await read_json(context, f"{api}/sentry/scans")
+    if scans["scans"]:
+        pages["sentry-scan"] = f"{home}/sentry/scans/{scans['scans'][0]['id']}"
     alerts = await read_json(context, f"{api}/alerts")
     if alerts["alerts"]:
         pages["alert"] = f"{home}/alerts/{alerts['alerts'][0]['id']}"

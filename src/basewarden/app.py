@@ -33,6 +33,7 @@ from basewarden.operations import Liveness, RequestCounts
 from basewarden.operations import wiring as operations
 from basewarden.policy import wiring as policy
 from basewarden.proposals import wiring as proposals
+from basewarden.sentry import wiring as sentry
 from basewarden.settings import Settings, load_settings
 from basewarden.undo import wiring as undo
 from basewarden.vault import wiring as vault
@@ -60,6 +61,7 @@ _ROUTES = list_routes(
     *journal.ROUTERS,
     *undo.ROUTERS,
     *approvals.ROUTERS,
+    *sentry.ROUTERS,
     *alerts.ROUTERS,
     *contact.ROUTERS,
     *operations.ROUTERS,
@@ -110,7 +112,20 @@ def build_registry(
     for feature in (vault, jobs, mail, audit):
         feature.wire(registry)
     accounts.wire(registry, limits=limits or AccountLimits(), cost=cost or PasswordCost(), clock=clock)
-    above = (contact, billing, connections, policy, journal, proposals, gateway, undo, approvals, alerts, workspace)
+    above = (
+        contact,
+        billing,
+        connections,
+        policy,
+        journal,
+        proposals,
+        gateway,
+        undo,
+        approvals,
+        sentry,
+        alerts,
+        workspace,
+    )
     for feature in above:
         feature.wire(registry)
     _wire_personal_data(registry)
@@ -120,7 +135,7 @@ def build_registry(
 
 def _wire_personal_data(registry: Registry) -> None:
     """Which data of a person each feature exports, and what it does when the person's account is deleted."""
-    features = (billing, connections, journal, proposals, alerts)
+    features = (billing, connections, journal, proposals, sentry, alerts)
     accounts.wire_personal_data(
         registry,
         parts=[part for feature in features for part in feature.EXPORT_PARTS],
@@ -133,6 +148,7 @@ def _list_pruners(registry: Registry) -> tuple[Pruner, ...]:
     return (
         *journal.list_pruners(registry),
         *proposals.list_pruners(registry),
+        *sentry.list_pruners(registry),
         *policy.list_pruners(registry),
         *accounts.list_pruners(registry, ties=(connections.has_ties, billing.has_ties)),
         *billing.PRUNERS,

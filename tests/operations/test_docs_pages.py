@@ -12,8 +12,8 @@ import pytest
 from basewarden import __version__
 from basewarden.operations.manual import SHELVES, read_manual
 from basewarden.operations.manual.library import find_documents, list_documents
-from basewarden.operations.manual.rendering import make_slug, render_markdown
 from basewarden.operations.manual.search import SearchEntry, SearchIndex, mark_words
+from basewarden.web.markdown import make_slug, render_markdown
 from scripts.documents import copy_documents
 from tests.rules.sources import CHECKOUT
 

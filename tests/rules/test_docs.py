@@ -10,8 +10,8 @@ NAMED = re.compile(r"`((?:[\w.-]+/)*[\w.-]+\.(?:py|md|toml|html|css|ts|sql|yml)|
 ROOTS = ("", "src/", "src/basewarden/", "src/pgrest/", "tests/", "docs/")
 PAST = ("CHANGELOG.md", "docs/decisions/")
 """They tell of files as they were at the time."""
-MADE = (".data/",)
-"""Made where the product runs."""
+MADE = (".data/", "fix.sql")
+"""Made where the product runs, or a member of an answer."""
 
 
 def read_pages(names: Iterable[str]) -> list[SourceFile]:

@@ -15,6 +15,7 @@ class AlertEventName(StrEnum):
     WRITE_REFUSED = "write_refused"
     UNDO_FINISHED = "undo_finished"
     PROPOSAL_CREATED = "proposal_created"
+    FINDING_CRITICAL = "finding_critical"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,16 @@ EVENTS = {
         "for a decision",
         "/proposals",
     ),
+    AlertEventName.FINDING_CRITICAL: EventWords(
+        "Critical finding",
+        "The sentry found something that strangers can reach, and that is worth the most.",
+        "critical finding was",
+        "critical findings were",
+        "opened",
+        "/sentry?severity=critical",
+    ),
 }
-FUTURE = frozenset({"finding_critical", "schema_changed"})
+FUTURE = frozenset({"schema_changed"})
 """Names that the contract reserves for features that do not exist yet."""
 
 

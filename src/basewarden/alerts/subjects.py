@@ -18,6 +18,7 @@ from basewarden.approvals import describe_proposal
 from basewarden.core.brief import make_brief
 from basewarden.journal import JournalRefusal, SessionSummary, describe_refused, explain_refusal, summarise_sessions
 from basewarden.proposals import Proposal, list_proposals_by_id
+from basewarden.sentry import SentryFinding, list_findings_by_id
 from basewarden.undo import decode_receipt
 from basewarden.web import count_things
 
@@ -131,6 +132,20 @@ def _describe_proposal(proposal: Proposal) -> Subject:
     )
 
 
+async def _read_findings(session: AsyncSession, waiting: Sequence[WaitingEvent]) -> list[Subject]:
+    found = {one.id: one for one in await list_findings_by_id(session, _list_ids(waiting))}
+    return [_describe_finding(found[one.subject_id]) for one in waiting if one.subject_id in found]
+
+
+def _describe_finding(finding: SentryFinding) -> Subject:
+    what = make_brief(finding.title)
+    return Subject(
+        f"{what}.",
+        f"/sentry/{finding.id}",
+        {"findingId": str(finding.id), "rule": finding.rule, "severity": finding.severity, "summary": what},
+    )
+
+
 async def _summarise(session: AsyncSession, waiting: Sequence[WaitingEvent]) -> dict[UUID, SessionSummary]:
     found = await queries.list_sessions_by_id(session, _list_ids(waiting))
     return {one.session.id: one for one in await summarise_sessions(session, found)}
@@ -145,4 +160,5 @@ _READERS: Mapping[AlertEventName, ReadSubjects] = {
     AlertEventName.WRITE_REFUSED: _read_refused,
     AlertEventName.UNDO_FINISHED: _read_undos,
     AlertEventName.PROPOSAL_CREATED: _read_proposals,
+    AlertEventName.FINDING_CRITICAL: _read_findings,
 }

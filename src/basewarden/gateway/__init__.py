@@ -19,10 +19,11 @@ from basewarden.gateway.proposing import read_stored_request, read_write_pins
 from basewarden.gateway.recording.schema_retry import SnapshotStale
 from basewarden.gateway.rest import RestCall, RestResult
 from basewarden.gateway.row_labels import NameSource, choose_label, choose_name
-from basewarden.gateway.sharing import UNDO
+from basewarden.gateway.sharing import SCAN, UNDO
 
 __all__ = [
     "DATA_ERRORS",
+    "SCAN",
     "UNDO",
     "AnyProject",
     "Backends",

@@ -23,6 +23,7 @@ _PIECE_SECONDS = 60.0
 SNAPSHOT = Terms(seconds=120, most_bytes=256 * _MEGABYTE)
 UNDO = Terms(seconds=600, most_bytes=256 * _MEGABYTE)
 """Triggers of the project's run in it: they may not keep a connection, and locks, for ever."""
+SCAN = Terms(most_at_once=2, leaves_free=3, seconds=30, most_bytes=32 * _MEGABYTE)
 STATUS_QUERY = Terms(seconds=10, most_bytes=_MEGABYTE)
 
 

@@ -17,6 +17,7 @@ from basewarden.policy.guard import STRANGER_ROWS, GuardEffects, GuardFacts, Gua
 from basewarden.policy.model import Policy, VisibleNames
 from basewarden.policy.names import find_unknown_columns, find_unknown_names, format_table, read_name
 from basewarden.policy.read_counter import ReadCounter
+from basewarden.policy.sensitive_names import is_sensitive_name
 from basewarden.policy.statements import CountedRows, add_use, lock_use, make_hours, read_use, settle_use
 from basewarden.policy.usage import HourOfUse
 from basewarden.policy.value_patterns import classify_column
@@ -52,6 +53,7 @@ __all__ = [
     "find_unknown_columns",
     "find_unknown_names",
     "format_table",
+    "is_sensitive_name",
     "lock_use",
     "make_hours",
     "read_name",

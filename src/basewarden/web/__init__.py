@@ -16,6 +16,7 @@ from basewarden.web.forms import Form, parse_form, show_again
 from basewarden.web.guard import raise_file_limit
 from basewarden.web.highlight import highlight
 from basewarden.web.loop_shares import WITHOUT_LIMIT, Admission, LoopShares, delay_request, find_loop_shares
+from basewarden.web.markdown import Rendering, render_markdown
 from basewarden.web.openapi import STABLE, ErrorBody, answer_with, declare, describe_api, list_operations
 from basewarden.web.pages import Pages, count_things, redirect
 from basewarden.web.protocol import make_protocol
@@ -52,6 +53,7 @@ __all__ = [
     "PagesDep",
     "Reading",
     "Registry",
+    "Rendering",
     "RequestBody",
     "RequestBudgets",
     "ResponseBody",
@@ -93,6 +95,7 @@ __all__ = [
     "read_target",
     "read_whole_body",
     "redirect",
+    "render_markdown",
     "resolve_routes",
     "run_timed",
     "scope_context",

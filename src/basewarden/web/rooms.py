@@ -24,6 +24,7 @@ ROOMS = (
     Room("Sessions", "Sessions", "/sessions", "list", "history writes undo journal", "s"),
     Room("Proposals", "Proposals", "/proposals", "inbox", "approve decline approval review pending", "p"),
     Room("Blocked", "Blocked requests", "/refusals", "block", "refused denied policy limits", "b"),
+    Room("Sentry", "Sentry", "/sentry", "shield", "security scan findings strangers rls policies leak exposed", "e"),
     Room("Agents", "Agents", "/agents", "key", "tokens robots", "a"),
     Room("Alerts", "Alerts", "/alerts", "bell", "webhook slack discord email notifications", is_for_editors=True),
     Room("Members", "Members", "/members", "person", "people team roles invite invitation access owner", "m"),

@@ -107,7 +107,7 @@ def list_attention(rows: Sequence[ActivityRow]) -> list[ActivityRow]:
     return sorted(wanted, key=lambda row: (not row.is_frozen, -row.rows))[:ATTENTION_SHOWN]
 
 
-def describe_now(rows: Sequence[ActivityRow], proposals: int = 0) -> str:
+def describe_now(rows: Sequence[ActivityRow], proposals: int = 0, critical: int = 0) -> str:
     """Says in a sentence or two what is going on."""
     working = list(dict.fromkeys(row.who for row in rows if row.status == "running"))
     frozen = sum(row.is_frozen for row in rows)
@@ -120,6 +120,8 @@ def describe_now(rows: Sequence[ActivityRow], proposals: int = 0) -> str:
         sentences.append(f"{frozen} session{' is' if frozen == 1 else 's are'} frozen until an editor releases it.")
     if proposals:
         sentences.append(f"{count_things(proposals, 'proposal waits', 'proposals wait')} for a decision.")
+    if critical:
+        sentences.append(f"{count_things(critical, 'critical finding is', 'critical findings are')} open.")
     return " ".join(sentences) or ("No agent is working right now." if rows else "Nothing has been written yet.")
 
 

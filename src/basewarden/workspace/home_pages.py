@@ -27,6 +27,7 @@ from basewarden.connections import (
 )
 from basewarden.db import ReadSession
 from basewarden.journal import ReconcilerDep, count_activity
+from basewarden.sentry import read_urgent_findings
 from basewarden.settings import Settings
 from basewarden.web import PagesDep, Reading, SettingsDep, Writing, redirect
 from basewarden.workspace.activity import ROWS_SHOWN, describe_now, group_by_age, list_activity, list_attention
@@ -103,14 +104,16 @@ async def _read_activity(
     newest_agents = await list_agents(db, member.connection.id, before=None, limit=_AGENTS_READ)
     frozen = await list_frozen_agents(db, member, newest_agents)
     waiting = await read_waiting(db, member.connection.id)
+    findings = await read_urgent_findings(db, member.connection.id)
     newest = f"{rows[0].at.timestamp():.3f}-{rows[0].status}-{rows[0].note}" if rows else ""
-    now_text = describe_now(rows, waiting.count)
+    now_text = describe_now(rows, waiting.count, findings.count)
     return {
         "rows": rows,
         "attention_rows": list_attention(rows),
         "groups": group_by_age(rows[:ROWS_SHOWN]),
         "now_text": now_text,
         "waiting": waiting,
+        "urgent_findings": findings,
         "frozen_agents": frozen,
         "totals": await count_activity(db, member.connection.id),
         "agents": await count_agents(db, member.connection.id),
@@ -118,7 +121,14 @@ async def _read_activity(
         "can_freeze": member.role.includes(Role.EDITOR),
         "steps": steps,
         "version": "-".join(
-            [steps.state if steps else "", newest, now_text, *(str(one.agent.id) for one in frozen), waiting.version]
+            [
+                steps.state if steps else "",
+                newest,
+                now_text,
+                *(str(one.agent.id) for one in frozen),
+                waiting.version,
+                findings.version,
+            ]
         ),
         "snippets": await _make_snippets(db, member, settings),
         "can_manage": member.role.includes(Role.OWNER),

@@ -63,6 +63,7 @@ GROUPS: Final[Mapping[str, tuple[str, str]]] = {
     "data": ("A connection's schema", "Beside the tables themselves, which PostgREST's contract describes."),
     "alerts": ("Alerts", "Where messages about events go, and the messages that were sent."),
     "proposals": ("Proposals", "Writes of agents that wait for a person's approval."),
+    "sentry": ("Sentry", "Scans of a project for what strangers can reach, and what they found."),
     "sessions": ("Sessions and undo", "What was written through a connection, and how to undo it."),
     "billing": ("Billing", "On a deployment without billing there are no limits."),
     "operational": ("Operations", "For the operator of a deployment."),

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from basewarden.operations.manual.rendering import Rendering, render_markdown
+from basewarden.web import Rendering, render_markdown
 
 _CHECKOUT: Final = Path(__file__).parents[4] / "docs"
 _INSTALLED: Final = Path(__file__).parent / "documents"
@@ -42,9 +42,11 @@ SHELVES: Final = (
             Document("guide", "Guide", "From a clone to your first undo: the demo, a database, an agent.", "guide.md"),
             Document("approvals", "Proposals and approval", "Writes of agents that wait for a person.", "approvals.md"),
             Document(
+                "sentry", "Sentry", "Finds what strangers can reach in your database, and proves it.", "sentry.md"
+            ),
+            Document(
                 "alerts", "Alerts and webhooks", "Messages about events, and how a receiver checks them.", "alerts.md"
             ),
-            Document("api", "HTTP API", "Every endpoint with its parameters, responses and examples."),
         ),
     ),
     Shelf(
@@ -59,9 +61,9 @@ SHELVES: Final = (
     Shelf(
         "Reference",
         (
+            Document("api", "HTTP API", "Every endpoint with its parameters, responses and examples."),
             Document("settings", "Settings", "Every environment variable and its default.", "reference/settings.md"),
             Document("errors", "Errors", "Each error code: what happened, and what to do.", "reference/errors.md"),
-            Document("routes", "Routes", "Every route, and who may call it.", "reference/routes.md"),
             Document("limits", "Limits", "What is bounded, and what happens beyond it.", "reference/budgets.md"),
         ),
     ),
@@ -69,6 +71,7 @@ SHELVES: Final = (
         "How it is built",
         (
             Document("security", "Account security", "Each statement, and the test that shows it.", "security.md"),
+            Document("routes", "Routes", "Every route, and who may call it.", "reference/routes.md"),
             Document("architecture", "Architecture", "The parts, in the order a request takes.", "architecture.md"),
             Document("glossary", "Glossary", "The words of the code, the pages and the docs.", "glossary.md"),
         ),

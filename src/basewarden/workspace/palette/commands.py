@@ -10,6 +10,7 @@ from basewarden.workspace.palette.items import PaletteGroup, PaletteItem
 
 _MAX_FREEZES = 3
 _REVIEW_WORDS = "proposal approve decline approval pending"
+_SCAN_WORDS = "security findings check strangers rls"
 _FREEZE_WORDS = "pause stop hold agent kill switch"
 _GENERAL = (
     PaletteItem("New connection", "/connections/new", "plus", None, "add create connect project database"),
@@ -45,6 +46,9 @@ def list_commands(
         home = f"/c/{connection_id}"
         if role.includes(Role.EDITOR):
             items += [*_list_reviews(home, waiting), *_list_undos(home, sessions), *_list_stops(home, sessions, agents)]
+            items.append(
+                PaletteItem("Scan with the sentry", f"{home}/sentry/scans", "shield", None, _SCAN_WORDS, "post")
+            )
             items.append(PaletteItem("New alert", f"{home}/alerts/new", "bell", None, "add create notify webhook"))
         if role.includes(Role.OWNER):
             items.append(PaletteItem("New agent", f"{home}/agents/new", "key", None, "add create token robot"))

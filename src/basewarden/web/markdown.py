@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from basewarden.web import highlight
+from basewarden.web.highlight import highlight
 
 _COMMENT: Final = re.compile(r"^<!--.*-->\n?", re.MULTILINE)
 _NUMBER: Final = re.compile(r"^\d+\.\s+")

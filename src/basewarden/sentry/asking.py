@@ -1,0 +1,24 @@
+"""Asks a project's database something in a transaction of its own that is READ ONLY, short and always rolled back."""
+
+from collections.abc import Sequence
+
+from pgrest import DbConnection, Rows, Statement, roll_back
+
+
+async def ask(connection: DbConnection, seconds: float, statements: Sequence[Statement]) -> list[Rows]:
+    """The answers of `statements`, which see `search_path = pg_catalog`. Raises DatabaseError.
+
+    A statement that takes longer than `seconds` fails, and so does one that waits for a lock. None is
+    compiled (jit), which would take longer than to run it.
+    """
+    opening = (
+        Statement("BEGIN READ ONLY"),
+        Statement(
+            "SELECT pg_catalog.set_config('statement_timeout', $1, true),"
+            " pg_catalog.set_config('lock_timeout', $1, true),"
+            " pg_catalog.set_config('search_path', 'pg_catalog', true), pg_catalog.set_config('jit', 'off', true)",
+            (str(round(seconds * 1000)).encode(),),
+        ),
+    )
+    answers = await connection.run([*opening, *statements, *roll_back(connection)])
+    return answers[len(opening) : len(opening) + len(statements)]

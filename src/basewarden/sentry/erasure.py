@@ -1,0 +1,20 @@
+"""Removes a deleted person from what they decided about findings; the findings themselves are kept."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from basewarden.accounts import Blocker
+from basewarden.db import ReadSession, WriteSession
+from basewarden.journal import DELETED_PERSON
+from basewarden.sentry.queries import anonymise_events
+
+
+class SentryErasure:
+    async def list_blockers(self, session: ReadSession, person_id: UUID) -> Sequence[Blocker]:  # noqa: ARG002 - none
+        return ()
+
+    async def lock(self, session: WriteSession, person_id: UUID) -> None:
+        """Locks nothing: findings never block a deletion."""
+
+    async def forget(self, session: WriteSession, person_id: UUID) -> Mapping[str, int]:
+        return {"sentry_finding_events": await anonymise_events(session, person_id, DELETED_PERSON)}

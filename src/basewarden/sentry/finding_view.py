@@ -1,0 +1,146 @@
+"""Findings as pages show them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from basewarden.sentry.models import FindingEvent, FindingStatus, SentryFinding
+from basewarden.sentry.proof_words import ShownProbe, describe_emptiness, describe_proof, show_probes
+from basewarden.sentry.rule_pages import list_titles, read_rule_page
+from basewarden.sentry.service import FindingDetail
+from basewarden.web import Rendering
+
+_EVENTS: Final = {
+    "opened": "A scan found it.",
+    "reopened": "A scan found it again.",
+    "resolved": "A scan found it no more, so it is resolved.",
+    "expired": "The time of its acknowledgement was over, so it is open again.",
+    "acknowledged": "Acknowledged",
+    "opened_again": "Opened again",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FindingLine:
+    """A finding in a list. `kind` and `name` are its object; `until` ends an acknowledgement that ends."""
+
+    id: UUID
+    severity: str
+    title: str
+    rule: str
+    rule_title: str
+    kind: str
+    name: str
+    proof: str
+    status: str
+    since: datetime
+    last_seen: datetime
+    until: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        return self.status == FindingStatus.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEvent:
+    """`by` is "" where a scan did it."""
+
+    text: str
+    by: str
+    is_you: bool
+    at: datetime
+    reason: str
+    scan_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFinding:
+    """`facts` are what the catalog says, as name and text. `emptiness` says that the object has no row."""
+
+    line: FindingLine
+    explanation: str
+    probes: Sequence[ShownProbe]
+    emptiness: str
+    facts: Sequence[tuple[str, str]]
+    request: str | None
+    fix: str | None
+    events: Sequence[ShownEvent]
+    page: Rendering | None
+
+
+def show_line(finding: SentryFinding) -> FindingLine:
+    return FindingLine(
+        id=finding.id,
+        severity=finding.severity,
+        title=finding.title,
+        rule=finding.rule,
+        rule_title=list_titles().get(finding.rule, finding.rule),
+        kind=finding.object["type"],
+        name=name_object(finding.object),
+        proof=describe_proof(finding.evidence),
+        status=finding.status,
+        since=finding.first_seen_at,
+        last_seen=finding.last_seen_at,
+        until=finding.acknowledged_until,
+    )
+
+
+def show_finding(found: FindingDetail, viewer_id: UUID) -> ShownFinding:
+    finding = found.finding
+    return ShownFinding(
+        line=show_line(finding),
+        explanation=finding.explanation,
+        probes=show_probes(finding.evidence),
+        emptiness=describe_emptiness(finding.evidence),
+        facts=list_facts(finding.evidence["catalog"]),
+        request=finding.request,
+        fix=finding.fix,
+        events=[_show_event(one, viewer_id) for one in found.events],
+        page=read_rule_page(finding.rule),
+    )
+
+
+def name_object(found: Mapping[str, Any]) -> str:
+    """Without `public`, as everywhere on pages; a function with its arguments, a column behind its table."""
+    schema = found["schema"]
+    name = f"{schema}.{found['name']}" if schema not in ("", "public") else found["name"]
+    if found["arguments"] is not None:
+        name = f"{name}({found['arguments']})"
+    return f"{name}.{found['column']}" if found["column"] else name
+
+
+def list_facts(catalog: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(_name_fact(name), _show_fact(value)) for name, value in catalog.items()]
+
+
+def _name_fact(name: str) -> str:
+    words = name.removeprefix("is_").removeprefix("has_").replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def _show_fact(value: Any) -> str:
+    match value:
+        case None | [] | "":
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case list() if all(isinstance(one, str | int | float) for one in value):
+            return ", ".join(map(str, value))
+        case str() | int() | float():
+            return str(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _show_event(event: FindingEvent, viewer_id: UUID) -> ShownEvent:
+    return ShownEvent(
+        text=_EVENTS[event.kind],
+        by=event.actor_name or "",
+        is_you=event.actor_id == viewer_id,
+        at=event.at,
+        reason=event.reason or "",
+        scan_id=event.scan_id,
+    )

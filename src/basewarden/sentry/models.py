@@ -1,0 +1,93 @@
+"""The tables of the sentry: its scans, what they found, and what became of each finding."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, ForeignKey, Index, Text, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from basewarden.db import Base
+
+
+class ScanStatus(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class FindingStatus(StrEnum):
+    """`acknowledged`: a person knows of it and lets it be, for a time or for good."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class SentryScan(Base):
+    __tablename__ = "sentry_scans"
+    __table_args__ = (
+        Index("ix_sentry_scans_connection", "connection_id", "id"),
+        Index("ix_sentry_scans_running", "connection_id", unique=True, postgresql_where=text("status = 'running'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"))
+    status: Mapped[str] = mapped_column(Text, server_default="running")
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    finished_at: Mapped[datetime | None]
+    seen_at: Mapped[datetime] = mapped_column(server_default=func.now())  # the last sign of life of a running one
+    asked: Mapped[list[str] | None] = mapped_column(ARRAY(Text))  # the schemas that were asked for
+    schemas: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    schemas_from: Mapped[str | None] = mapped_column(Text)  # request, project, api or default
+    rules: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")  # the outcome of each
+    opened: Mapped[int] = mapped_column(server_default="0")
+    closed: Mapped[int] = mapped_column(server_default="0")
+    failure: Mapped[str | None] = mapped_column(Text)
+
+
+class SentryFinding(Base):
+    """What a rule says of one object, by its fingerprint the same in every scan."""
+
+    __tablename__ = "sentry_findings"
+    __table_args__ = (
+        UniqueConstraint("connection_id", "fingerprint", name="uq_sentry_findings_fingerprint"),
+        Index("ix_sentry_findings_list", "connection_id", "status", "severity", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"))
+    fingerprint: Mapped[str] = mapped_column(Text)
+    rule: Mapped[str] = mapped_column(Text)
+    severity: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
+    explanation: Mapped[str] = mapped_column(Text)
+    object: Mapped[dict[str, Any]] = mapped_column(JSONB)  # type, schema, name, column, arguments
+    evidence: Mapped[dict[str, Any]] = mapped_column(JSONB)  # what the catalog says, and what probes saw; no value
+    request: Mapped[str | None] = mapped_column(Text)  # what a stranger would send
+    fix: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text, server_default="open")
+    first_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    acknowledged_until: Mapped[datetime | None]
+
+
+class FindingEvent(Base):
+    """Its history: opened, reopened, resolved by a scan; acknowledged or reopened by a person."""
+
+    __tablename__ = "sentry_finding_events"
+    __table_args__ = (
+        Index("ix_sentry_finding_events_finding", "finding_id", "id"),
+        Index("ix_sentry_finding_events_actor", "actor_id", postgresql_where=text("actor_id IS NOT NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    finding_id: Mapped[UUID] = mapped_column(ForeignKey("sentry_findings.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    scan_id: Mapped[UUID | None]
+    actor_id: Mapped[UUID | None]
+    actor_name: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)

@@ -1,0 +1,246 @@
+"""`/c/<id>/sentry`: what strangers can reach, each finding with its proof, and the scans."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from basewarden.connections import Editor, Membership, Role, Viewer
+from basewarden.errors import AppError
+from basewarden.sentry import queries
+from basewarden.sentry.errors import ScanRunning
+from basewarden.sentry.finding_view import show_finding, show_line
+from basewarden.sentry.models import FindingStatus, ScanStatus
+from basewarden.sentry.routes import ScansDep, read_choice
+from basewarden.sentry.rule import Severity
+from basewarden.sentry.rule_pages import list_titles
+from basewarden.sentry.scan_view import show_scan
+from basewarden.sentry.service import FindingChange, change_finding, get_finding, get_scan
+from basewarden.web import PagesDep, Reading, Writing, parse_form, redirect, show_again
+
+router = APIRouter(prefix="/c/{connection_id}/sentry", include_in_schema=False)
+
+PAGE_ROWS: Final = 50
+SCAN_ROWS: Final = 30
+_TABS: Final = (
+    (FindingStatus.OPEN, "Open"),
+    (FindingStatus.ACKNOWLEDGED, "Acknowledged"),
+    (FindingStatus.RESOLVED, "Resolved"),
+)
+_DONE: Final = {"acknowledged": "Acknowledged.", "reopened": "Opened again."}
+_Text = Annotated[str, Query(max_length=100)]
+
+
+class AcknowledgedFor(StrEnum):
+    WEEK = "week"
+    MONTH = "month"
+    EVER = "ever"
+
+
+_TIMES: Final = {AcknowledgedFor.WEEK: timedelta(days=7), AcknowledgedFor.MONTH: timedelta(days=30)}
+_TIME_CHOICES: Final = (
+    (AcknowledgedFor.WEEK, "1 week"),
+    (AcknowledgedFor.MONTH, "1 month"),
+    (AcknowledgedFor.EVER, "For good"),
+)
+
+
+class AcknowledgeForm(BaseModel):
+    reason: Annotated[str, Field(max_length=500)] = ""
+    time: AcknowledgedFor = AcknowledgedFor.MONTH
+
+    def as_change(self) -> FindingChange:
+        time = _TIMES.get(self.time)
+        return FindingChange(FindingStatus.ACKNOWLEDGED, self.reason, datetime.now(UTC) + time if time else None)
+
+
+class ListedFindings(BaseModel):
+    """The parameters of the list's address; without a status it lists what is open."""
+
+    status: str = ""
+    severity: str = ""
+    rule: str = ""
+
+    def encode(self, **changes: Any) -> str:
+        """Returns the query string with some parameters changed; "" without any."""
+        values = {name: value for name, value in {**self.model_dump(), **changes}.items() if value}
+        return f"?{urlencode(values)}" if values else ""
+
+
+@router.get("")
+async def get_list(
+    *,
+    request: Request,
+    member: Viewer,
+    db: Reading,
+    pages: PagesDep,
+    status: _Text = "",
+    severity: _Text = "",
+    rule: _Text = "",
+    offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
+) -> Response:
+    here, shown = _path(member), ListedFindings(status=status, severity=severity, rule=rule)
+    current = read_choice("status", status, FindingStatus) or FindingStatus.OPEN
+    found = await queries.list_findings(
+        db,
+        member.connection.id,
+        statuses=[current],
+        severity=read_choice("severity", severity, Severity),
+        rule=rule or None,
+        offset=offset,
+        limit=PAGE_ROWS + 1,
+    )
+    counts = await queries.count_findings(db, member.connection.id)
+    latest = await queries.list_scans(db, member.connection.id, 1)
+    last = await queries.find_last_scan(db, member.connection.id)
+    rules = await queries.list_found_rules(db, member.connection.id)
+    more = here + shown.encode(offset=offset + PAGE_ROWS)
+    return pages.render(
+        request,
+        "sentry/list.html",
+        here=here,
+        findings=[show_line(one) for one in found[:PAGE_ROWS]],
+        tabs=_list_tabs(here, shown, counts),
+        current=current,
+        parameters=shown,
+        has_any=bool(counts),
+        severities=[(one, one.capitalize()) for one in Severity],
+        rules=[(one, list_titles().get(one, one)) for one in rules],
+        without_severity=here + shown.encode(severity=""),
+        without_rule=here + shown.encode(rule=""),
+        without_filters=here + shown.encode(severity="", rule=""),
+        latest=show_scan(latest[0]) if latest else None,
+        last=show_scan(last) if last else None,
+        can_decide=member.role.includes(Role.EDITOR),
+        can_manage=member.role.includes(Role.OWNER),
+        first=offset + 1,
+        previous_href=here + shown.encode(offset=max(0, offset - PAGE_ROWS)) if offset else None,
+        next_href=more if len(found) > PAGE_ROWS else None,
+    )
+
+
+@router.get("/scans")
+async def get_scans(
+    request: Request, member: Viewer, db: Reading, pages: PagesDep, cursor: UUID | None = None
+) -> Response:
+    found = await queries.list_scans(db, member.connection.id, SCAN_ROWS + 1, cursor)
+    here = f"{_path(member)}/scans"
+    return pages.render(
+        request,
+        "sentry/scans.html",
+        here=here,
+        scans=[show_scan(one) for one in found[:SCAN_ROWS]],
+        is_first=cursor is None,
+        next_href=f"{here}?cursor={found[SCAN_ROWS - 1].id}" if len(found) > SCAN_ROWS else None,
+    )
+
+
+@router.post("/scans")
+async def post_scan(member: Editor, session: Writing, scans: ScansDep) -> Response:
+    """Leads to the list, which shows the scan that runs, also one that was running already."""
+    if member.connection.is_direct:
+        with suppress(ScanRunning):
+            await scans.start(session, member.connection.id, None)
+    return redirect(_path(member))
+
+
+@router.get("/scans/{scan_id}")
+async def get_scan_page(request: Request, scan_id: str, member: Viewer, db: Reading, pages: PagesDep) -> Response:
+    scan = show_scan(await get_scan(db, member.connection.id, scan_id))
+    return pages.render(request, "sentry/scan.html", here=f"{_path(member)}/scans/{scan.id}", scan=scan)
+
+
+@router.get("/scans/{scan_id}/progress")
+async def get_progress(request: Request, scan_id: str, member: Viewer, db: Reading, pages: PagesDep) -> Response:
+    """The part of a page that follows a running scan; once it has ended, the page is loaded again as a whole."""
+    found = await get_scan(db, member.connection.id, scan_id)
+    response = pages.render(request, "sentry/progress.html", here=_path(member), scan=show_scan(found))
+    if found.status != ScanStatus.RUNNING:
+        response.headers["hx-refresh"] = "true"
+    return response
+
+
+@router.get("/{finding_id}")
+async def get_page(request: Request, finding_id: str, member: Viewer, db: Reading, pages: PagesDep) -> Response:
+    found = await get_finding(db, member.connection.id, finding_id)
+    done = request.query_params.get("done", "")
+    return pages.render(
+        request,
+        "sentry/finding.html",
+        here=f"{_path(member)}/{found.finding.id}",
+        one=show_finding(found, member.person.id),
+        done=_DONE.get(done),
+        is_new=done == "acknowledged",
+        times=_TIME_CHOICES,
+        can_decide=member.role.includes(Role.EDITOR),
+    )
+
+
+@router.get("/{finding_id}/acknowledge")
+async def get_acknowledge(request: Request, finding_id: str, member: Editor, db: Reading, pages: PagesDep) -> Response:
+    found = await get_finding(db, member.connection.id, finding_id)
+    here = f"{_path(member)}/{found.finding.id}"
+    line = show_line(found.finding)
+    return pages.render(
+        request, "sentry/acknowledge.html", here=here, line=line, times=_TIME_CHOICES, typed={}, errors={}
+    )
+
+
+@router.post("/{finding_id}/acknowledge")
+async def post_acknowledge(
+    request: Request, finding_id: str, member: Editor, session: Writing, pages: PagesDep
+) -> Response:
+    form = await parse_form(request, AcknowledgeForm)
+    found = await get_finding(session, member.connection.id, finding_id)
+    here, refused = f"{_path(member)}/{found.finding.id}", None
+    if form.data is not None:
+        try:
+            await change_finding(session, member.connection.id, finding_id, form.data.as_change(), _actor(member))
+        except AppError as error:
+            refused = error
+        else:
+            return redirect(f"{here}?done=acknowledged")
+    line = show_line(found.finding)
+    return show_again(
+        request, pages, "sentry/acknowledge.html", form, refused, here=here, line=line, times=_TIME_CHOICES
+    )
+
+
+@router.post("/{finding_id}/reopen")
+async def post_reopen(finding_id: str, member: Editor, session: Writing) -> Response:
+    found = await get_finding(session, member.connection.id, finding_id)
+    change = FindingChange(FindingStatus.OPEN)
+    await change_finding(session, member.connection.id, finding_id, change, _actor(member))
+    return redirect(f"{_path(member)}/{found.finding.id}?done=reopened")
+
+
+def _list_tabs(
+    here: str, shown: ListedFindings, counts: Mapping[tuple[str, str], int]
+) -> list[tuple[str, str, str, int | None]]:
+    """Counts are those of all rules and severities."""
+    is_filtered = shown.severity or shown.rule
+    return [
+        (
+            status,
+            text,
+            here + shown.encode(status="" if status is FindingStatus.OPEN else status.value),
+            None if is_filtered else sum(number for (one, _), number in counts.items() if one == status),
+        )
+        for status, text in _TABS
+    ]
+
+
+def _actor(member: Membership) -> tuple[UUID, str]:
+    return member.person.id, member.person.name or member.person.email
+
+
+def _path(member: Membership) -> str:
+    return f"/c/{member.connection.id}/sentry"

@@ -1,0 +1,1 @@
+"""A role of the API passes row level security by."""

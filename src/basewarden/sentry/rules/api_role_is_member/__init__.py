@@ -1,0 +1,1 @@
+"""A role of the API can become a role that may do more."""

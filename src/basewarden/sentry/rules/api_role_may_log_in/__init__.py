@@ -1,0 +1,1 @@
+"""A role of the API can log in to the database itself."""

@@ -1,0 +1,1 @@
+"""Strangers can write files of a bucket."""

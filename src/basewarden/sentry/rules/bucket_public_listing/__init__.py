@@ -1,0 +1,1 @@
+"""Strangers can list the files of a public bucket."""

@@ -1,0 +1,1 @@
+"""A grant on a column opens a sensitive one."""

@@ -1,0 +1,1 @@
+"""What is made next is open to strangers."""

@@ -1,0 +1,1 @@
+"""A function that strangers may call runs as a superuser."""

@@ -1,0 +1,1 @@
+ALTER FUNCTION version_of_app() OWNER TO service_role;

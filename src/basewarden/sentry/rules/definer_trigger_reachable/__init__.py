@@ -1,0 +1,1 @@
+"""A write through the API starts a trigger with its owner's rights."""

@@ -1,0 +1,1 @@
+REVOKE INSERT ON notes FROM anon;

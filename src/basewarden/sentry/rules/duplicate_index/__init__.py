@@ -1,0 +1,1 @@
+"""Several indexes of a table do the same."""

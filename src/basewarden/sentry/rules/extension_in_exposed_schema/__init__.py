@@ -1,0 +1,1 @@
+"""An extension is in an exposed schema."""

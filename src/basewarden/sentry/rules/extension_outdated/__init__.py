@@ -1,0 +1,1 @@
+"""An extension has a newer version on the server."""

@@ -1,0 +1,1 @@
+"""A foreign key rests on an index of auth that may change."""

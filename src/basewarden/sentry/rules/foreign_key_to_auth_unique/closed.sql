@@ -1,0 +1,1 @@
+ALTER TABLE profiles DROP CONSTRAINT profiles_email_fkey;

@@ -1,0 +1,1 @@
+CREATE TABLE profiles (id int PRIMARY KEY, email text REFERENCES auth.users (email));

@@ -1,0 +1,1 @@
+"""A foreign table is reachable, and row level security cannot apply."""

@@ -1,0 +1,4 @@
+CREATE FOREIGN DATA WRAPPER other;
+CREATE SERVER warehouse FOREIGN DATA WRAPPER other;
+CREATE FOREIGN TABLE stock (id int, amount int) SERVER warehouse;
+GRANT SELECT ON stock TO anon;

@@ -1,0 +1,1 @@
+"""A function with its owner's rights looks names up where its caller says."""

@@ -1,0 +1,1 @@
+"""A function with its owner's rights believes the caller who they are."""

@@ -1,0 +1,1 @@
+"""A function takes a right from what users write about themselves."""

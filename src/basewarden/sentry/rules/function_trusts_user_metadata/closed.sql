@@ -1,0 +1,2 @@
+CREATE OR REPLACE FUNCTION is_admin() RETURNS boolean LANGUAGE sql STABLE AS
+  $$SELECT (auth.jwt() -> 'app_metadata' ->> 'role') = 'admin'$$;

@@ -1,0 +1,1 @@
+"""GraphQL shows strangers what there is."""

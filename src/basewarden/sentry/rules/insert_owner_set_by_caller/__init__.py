@@ -1,0 +1,1 @@
+"""Users add rows in the name of others."""

@@ -1,0 +1,1 @@
+"""The login of this connection is a superuser."""

@@ -1,0 +1,1 @@
+-- The login that the tests use is a superuser already.

@@ -1,0 +1,1 @@
+"""A materialized view is readable, and row level security cannot apply."""

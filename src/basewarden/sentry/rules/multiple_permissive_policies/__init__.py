@@ -1,0 +1,1 @@
+"""Several permissive policies are asked for the same command."""

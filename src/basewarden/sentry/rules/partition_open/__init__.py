@@ -1,0 +1,1 @@
+"""A part of a guarded table can be reached by its own name."""

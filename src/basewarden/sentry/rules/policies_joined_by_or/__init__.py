@@ -1,0 +1,1 @@
+"""A policy that lets everyone in makes a strict one useless."""

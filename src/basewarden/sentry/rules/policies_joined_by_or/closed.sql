@@ -1,0 +1,1 @@
+DROP POLICY "test, remove later" ON notes;

@@ -1,0 +1,1 @@
+"""A policy lets all rows be read by every caller."""

@@ -1,0 +1,1 @@
+DROP POLICY "all" ON people;

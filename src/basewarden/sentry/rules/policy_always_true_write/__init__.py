@@ -1,0 +1,1 @@
+"""A policy lets rows be written by every caller."""

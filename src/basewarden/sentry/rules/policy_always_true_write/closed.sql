@@ -1,0 +1,1 @@
+DROP POLICY "anyone" ON notes;

@@ -1,0 +1,1 @@
+"""Every signed-in user reads the rows of all others."""

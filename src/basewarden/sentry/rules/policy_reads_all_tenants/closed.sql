@@ -1,0 +1,1 @@
+DROP POLICY "users read" ON invoices;

@@ -1,0 +1,1 @@
+"""A policy believes what users write about themselves."""

@@ -1,0 +1,1 @@
+"""Realtime sends the rows of a table to everyone."""

@@ -1,0 +1,1 @@
+"""Strangers reach the messages of a queue."""

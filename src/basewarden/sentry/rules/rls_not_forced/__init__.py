@@ -1,0 +1,1 @@
+"""An API role owns a table, or can become its owner."""

@@ -1,0 +1,1 @@
+"""Row level security is on, and no policy lets anyone in."""

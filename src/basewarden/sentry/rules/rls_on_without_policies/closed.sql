@@ -1,0 +1,1 @@
+REVOKE ALL ON notes FROM anon;

@@ -1,0 +1,1 @@
+"""A table has policies, and row level security is off."""

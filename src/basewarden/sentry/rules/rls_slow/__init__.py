@@ -1,0 +1,1 @@
+"""A policy asks for each row who the caller is."""

@@ -1,0 +1,1 @@
+"""Strangers may make objects in an exposed schema."""

@@ -1,0 +1,1 @@
+"""Rows that are open to all show sensitive columns."""

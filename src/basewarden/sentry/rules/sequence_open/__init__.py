@@ -1,0 +1,1 @@
+"""Strangers may set the next number of sequences."""

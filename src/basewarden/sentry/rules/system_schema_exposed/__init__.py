@@ -1,0 +1,1 @@
+"""A schema that belongs to the system is exposed."""

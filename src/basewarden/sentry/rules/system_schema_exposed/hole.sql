@@ -1,0 +1,1 @@
+CREATE SCHEMA vault; GRANT USAGE ON SCHEMA vault TO anon;

@@ -1,0 +1,1 @@
+"""Rights that row level security does not hold back are granted."""

@@ -1,0 +1,3 @@
+CREATE TABLE notes (id int PRIMARY KEY, body text);
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+GRANT TRUNCATE ON notes TO anon;

@@ -1,0 +1,1 @@
+"""A foreign key has no index of its own."""

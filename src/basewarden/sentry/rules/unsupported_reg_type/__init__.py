@@ -1,0 +1,1 @@
+"""A column keeps the database from being upgraded."""

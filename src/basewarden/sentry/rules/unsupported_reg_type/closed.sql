@@ -1,0 +1,1 @@
+ALTER TABLE jobs ALTER COLUMN runs TYPE text;

@@ -1,0 +1,1 @@
+"""An index that no query has used."""

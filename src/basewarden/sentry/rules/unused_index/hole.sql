@@ -1,0 +1,1 @@
+-- Statistics of a week cannot be made by SQL: tests/sentry/test_upkeep.py tries this rule.

@@ -1,0 +1,1 @@
+"""A row's new owner is not asked for when it is changed."""

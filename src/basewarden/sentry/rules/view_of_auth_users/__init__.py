@@ -1,0 +1,1 @@
+"""A view shows the accounts of all users."""

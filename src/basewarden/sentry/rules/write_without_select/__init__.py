@@ -1,0 +1,1 @@
+"""Rows can be written by who may not read them."""

@@ -1,0 +1,2 @@
+CREATE TABLE notes (id int PRIMARY KEY, body text);
+GRANT INSERT, DELETE ON notes TO anon;

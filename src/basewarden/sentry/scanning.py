@@ -1,0 +1,136 @@
+"""Runs the rules on a database, each by itself: one that cannot find out keeps no other from it, and has a reason."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from basewarden.sentry.asking import ask
+from basewarden.sentry.rule import Hit, ObjectType, Rule, RuleVerdict, ScannedObject
+from pgrest import DatabaseError, DbConnection, PgrestError, Statement
+
+RULE_SECONDS = 5.0
+MOST_HITS = 2_000
+"""Of one rule. A database with more has a hole in its default privileges, which the first ones show."""
+MOST_ROWS = 20_000
+"""That a rule looks at, of which most are harmless."""
+_AT_ONCE = 20
+"""Rows looked at before others come in between: a policy takes a millisecond to assess."""
+_TIMED_OUT: Final = frozenset({"57014", "55P03"})
+_NOT_ALLOWED: Final = "42501"
+_KNOWN = Statement(
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE n.nspname || '.' || c.relname = name) FROM unnest($1::text[]) AS needed(name)"
+)
+"""By the catalog: to_regclass fails for a login that may not use the schema."""
+Acquire = Callable[[], AbstractAsyncContextManager[DbConnection]]
+
+
+class RuleState(StrEnum):
+    RAN = "ran"
+    FAILED = "failed"
+    NOT_RUN = "not_run"
+    NOT_APPLICABLE = "not_applicable"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFinding:
+    """One finding of a rule, before anything was tried."""
+
+    rule: Rule
+    hit: Hit
+    verdict: RuleVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOutcome:
+    """`reason` says in words why a rule did not run, or not to its end."""
+
+    rule: Rule
+    state: RuleState
+    reason: str | None = None
+    found: Sequence[RuleFinding] = ()
+    seconds: float = 0.0
+
+
+class _Row(msgspec.Struct, frozen=True):
+    type: ObjectType
+    schema: str | None
+    name: str
+    column_name: str | None
+    arguments: str | None
+    roles: list[str] | None
+    facts: dict[str, Any]
+
+
+_decode = msgspec.json.Decoder(_Row).decode
+
+
+async def run_rule(acquire: Acquire, rule: Rule, schemas: Sequence[str]) -> RuleOutcome:
+    started = time.monotonic()
+    try:
+        async with acquire() as connection:
+            missing = await _find_missing(connection, rule.needs)
+            if missing:
+                return RuleOutcome(rule, RuleState.NOT_APPLICABLE, f"There is no {missing}.")
+            hits = await _ask_rule(connection, rule, schemas)
+    except DatabaseError as error:
+        return _explain(rule, error, time.monotonic() - started)
+    except PgrestError as error:
+        return RuleOutcome(rule, RuleState.NOT_RUN, error.message)
+    except msgspec.DecodeError:  # what a PostgreSQL never answers
+        return RuleOutcome(rule, RuleState.FAILED, "The database answered something else than was asked.")
+    found = await _assess_hits(rule, hits[:MOST_ROWS])
+    reason = None
+    if len(hits) > MOST_ROWS or len(found) > MOST_HITS:
+        reason = f"Only the first {MOST_ROWS:,} were looked at, and the first {MOST_HITS:,} findings kept."
+    return RuleOutcome(rule, RuleState.RAN, reason, found[:MOST_HITS], time.monotonic() - started)
+
+
+async def _assess_hits(rule: Rule, hits: Sequence[Hit]) -> list[RuleFinding]:
+    found: list[RuleFinding] = []
+    for start in range(0, len(hits), _AT_ONCE):
+        for hit in hits[start : start + _AT_ONCE]:
+            verdict = rule.assess(hit)
+            if verdict is not None:
+                found.append(RuleFinding(rule, hit, verdict))
+        await asyncio.sleep(0)
+    return found
+
+
+async def _find_missing(connection: DbConnection, needs: Sequence[str]) -> str | None:
+    if not needs:
+        return None
+    (rows,) = await ask(connection, RULE_SECONDS, [Statement(_KNOWN.sql, (encode_names(needs),))])
+    return next((name for name, row in zip(needs, rows.rows, strict=True) if row[0] != b"t"), None)
+
+
+async def _ask_rule(connection: DbConnection, rule: Rule, schemas: Sequence[str]) -> list[Hit]:
+    # A rule about roles names no schema, and yet the parameter must have a place.
+    query = f"SELECT to_json(hit) FROM ({rule.query}) AS hit WHERE $1::text[] IS NOT NULL LIMIT {MOST_ROWS + 1}"
+    (rows,) = await ask(connection, RULE_SECONDS, [Statement(query, (encode_names(schemas),))])
+    return [_read(_decode(row[0] or b"")) for row in rows.rows]
+
+
+def _read(row: _Row) -> Hit:
+    found = ScannedObject(row.type, row.schema or "", row.name, row.column_name, row.arguments)
+    return Hit(found, tuple(row.roles or ()), row.facts)
+
+
+def encode_names(names: Sequence[str]) -> bytes:
+    """As the text of an array."""
+    quoted = (name.replace("\\", "\\\\").replace('"', '\\"') for name in names)
+    return "{{{}}}".format(",".join(f'"{name}"' for name in quoted)).encode()
+
+
+def _explain(rule: Rule, error: DatabaseError, seconds: float) -> RuleOutcome:
+    if error.sqlstate == _NOT_ALLOWED:
+        return RuleOutcome(rule, RuleState.NOT_RUN, f"The login may not look: {error.message}.", (), seconds)
+    if error.sqlstate in _TIMED_OUT:
+        return RuleOutcome(rule, RuleState.FAILED, f"It took longer than {RULE_SECONDS:.0f} seconds.", (), seconds)
+    return RuleOutcome(rule, RuleState.FAILED, f"The database refused: {error.message}.", (), seconds)

@@ -1,0 +1,112 @@
+"""What the routes of the sentry take and answer."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from basewarden.connections import Identifier
+from basewarden.web import RequestBody, ResponseBody
+
+MAX_SCHEMAS = 50
+
+
+class ScanBody(RequestBody):
+    schemas: Annotated[list[Identifier], Field(min_length=1, max_length=MAX_SCHEMAS)] | None = Field(
+        default=None, description="Those that the project's API exposes; otherwise they are looked up."
+    )
+
+
+class RuleOut(ResponseBody):
+    rule: str = Field(examples=["rls_off"])
+    state: Literal["ran", "failed", "not_run", "not_applicable"]
+    reason: str | None
+    findings: int
+    duration_ms: int
+
+
+class ScanOut(ResponseBody):
+    id: UUID
+    status: Literal["running", "done", "failed"]
+    started_at: datetime
+    finished_at: datetime | None
+    schemas: list[str]
+    schemas_from: Literal["request", "project", "api", "default"] | None = Field(
+        description="Where they come from: the request, a setting of the project, its API, or `public` for want of any."
+    )
+    rules: list[RuleOut] = Field(description="In a running scan, those that have ended.")
+    opened: int
+    closed: int
+    failure: str | None
+
+
+class ScansOut(ResponseBody):
+    scans: list[ScanOut]
+    next_cursor: UUID | None
+
+
+class FindingObjectOut(ResponseBody):
+    type: str = Field(examples=["table"])
+    schema_: str = Field(alias="schema")
+    name: str
+    column: str | None
+    arguments: str | None
+
+
+class ProbeOut(ResponseBody):
+    as_: str = Field(alias="as", description="anon, user_a or user_b; the users are made up.")
+    verb: str
+    outcome: Literal["rows", "none", "denied", "error", "not_run"]
+    rows: int | None = Field(description="Counted up to 1,000.")
+    columns: list[str] = Field(description="Sensitive columns that it could read.")
+    reason: str | None
+
+
+class EvidenceOut(ResponseBody):
+    catalog: dict[str, Any]
+    probes: list[ProbeOut]
+    is_empty: bool | None = Field(description="Whether there is no row at all, so that no probe proves anything.")
+
+
+class FindingOut(ResponseBody):
+    id: UUID
+    fingerprint: str = Field(description="The same in every scan.")
+    rule: str
+    severity: Literal["critical", "warning", "info"]
+    title: str
+    explanation: str
+    object: FindingObjectOut
+    status: Literal["open", "acknowledged", "resolved"]
+    first_seen_at: datetime
+    last_seen_at: datetime
+    acknowledged_until: datetime | None
+
+
+class FindingsOut(ResponseBody):
+    findings: list[FindingOut]
+    next_offset: int | None
+
+
+class FindingEventOut(ResponseBody):
+    kind: Literal["opened", "reopened", "resolved", "expired", "acknowledged", "opened_again"]
+    at: datetime
+    by: str | None
+    reason: str | None
+
+
+class FindingFixOut(ResponseBody):
+    sql: str
+
+
+class FindingDetailOut(FindingOut):
+    evidence: EvidenceOut
+    request: str | None = Field(description="What a stranger would send.")
+    fix: FindingFixOut | None
+    history: list[FindingEventOut]
+
+
+class FindingChangeBody(RequestBody):
+    status: Literal["acknowledged", "open"]
+    reason: Annotated[str, Field(max_length=500)] | None = None
+    until: AwareDatetime | None = Field(default=None, description="When an acknowledgement ends.")

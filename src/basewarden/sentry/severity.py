@@ -1,0 +1,13 @@
+"""How bad a finding is: what the rule says, raised and lowered by what was proved and what is at stake. Pure."""
+
+from basewarden.sentry.probing import Proof
+from basewarden.sentry.rule import Severity
+
+
+def weigh(severity: Severity, proof: Proof) -> Severity:
+    """A stranger who reads sensitive columns is the worst; what everyone is refused is never that."""
+    if proof.sensitive:
+        return Severity.CRITICAL
+    if severity is Severity.CRITICAL and proof.is_denied:
+        return Severity.WARNING
+    return severity

@@ -1,0 +1,114 @@
+"""Stores what a scan found: new findings, those that are still there, and those that are gone."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from basewarden.core.ids import make_id
+from basewarden.db import WriteSession
+from basewarden.sentry import queries
+from basewarden.sentry.models import FindingStatus, SentryFinding
+from basewarden.sentry.probing import Proof, RowProbe
+from basewarden.sentry.rule import ObjectType, ScannedObject
+from basewarden.sentry.scan import ScanResult
+from basewarden.sentry.scanning import RuleFinding
+from basewarden.sentry.severity import weigh
+from basewarden.sentry.words import make_request
+
+
+class ScanChanges(NamedTuple):
+    """How many findings were opened and closed."""
+
+    opened: int
+    closed: int
+
+
+async def store_findings(
+    session: WriteSession, connection_id: UUID, scan_id: UUID, schemas: Sequence[str], result: ScanResult
+) -> ScanChanges:
+    """In one transaction. What a rule did not look at stays as it is."""
+    known = await queries.lock_findings(session, connection_id)
+    events = [_make_event(one, "expired", scan_id) for one in await queries.reopen_expired(session, connection_id)]
+    opened = 0
+    for fingerprint, found in result.findings.items():
+        before = known.get(fingerprint)
+        values = _make_values(found, result.proofs.get(found.hit.object._replace(column=None), Proof()))
+        if before is None:
+            finding_id = make_id()
+            known_by = {"id": finding_id, "connection_id": connection_id, "fingerprint": fingerprint}
+            await queries.insert_finding(session, {**known_by, **values})
+            events.append(_make_event(finding_id, "opened", scan_id))
+            opened += 1
+        else:
+            is_back = before.status == FindingStatus.RESOLVED
+            status = {"status": FindingStatus.OPEN} if is_back else {}
+            await queries.update_finding(session, before.id, {**values, **status, "last_seen_at": datetime.now(UTC)})
+            if is_back:
+                events.append(_make_event(before.id, "reopened", scan_id))
+                opened += 1
+    gone = [one for one in list_gone(known.values(), schemas, result) if not _is_read(one, result)]
+    for one in gone:
+        await queries.update_finding(session, one.id, {"status": FindingStatus.RESOLVED, "acknowledged_until": None})
+        events.append(_make_event(one.id, "resolved", scan_id))
+    await queries.insert_events(session, events)
+    return ScanChanges(opened, len(gone))
+
+
+def list_gone(known: Iterable[SentryFinding], schemas: Sequence[str], result: ScanResult) -> list[SentryFinding]:
+    """Those that this scan looked for and did not find."""
+    found = result.findings.keys()
+    return [
+        one
+        for one in known
+        if one.status != FindingStatus.RESOLVED
+        and one.fingerprint not in found
+        and one.rule in result.ran
+        and (one.rule in result.everywhere or not one.object["schema"] or one.object["schema"] in schemas)
+    ]
+
+
+def read_object(finding: SentryFinding) -> ScannedObject:
+    """What a stored finding is about."""
+    stored = finding.object
+    return ScannedObject(
+        ObjectType(stored["type"]), stored["schema"], stored["name"], stored["column"], stored["arguments"]
+    )
+
+
+def _is_read(finding: SentryFinding, result: ScanResult) -> bool:
+    proof = result.proofs.get(read_object(finding)._replace(column=None))
+    return proof is not None and proof.is_read
+
+
+def _make_values(found: RuleFinding, proof: Proof) -> dict[str, Any]:
+    verdict = found.verdict
+    return {
+        "rule": found.rule.id,
+        "severity": weigh(verdict.severity, proof),
+        "title": verdict.title,
+        "explanation": verdict.explanation,
+        "object": found.hit.object._asdict(),
+        "evidence": {
+            "catalog": {"roles": list(found.hit.roles), **found.hit.facts},
+            "probes": [_show_probe(one) for one in proof.probes],
+            "isEmpty": proof.is_empty,
+        },
+        "request": make_request(found.hit.object) if found.rule.reads_rows else None,
+        "fix": verdict.fix,
+    }
+
+
+def _show_probe(probe: RowProbe) -> Mapping[str, Any]:
+    return {
+        "as": probe.caller,
+        "verb": "select",
+        "outcome": probe.outcome,
+        "rows": probe.rows,
+        "columns": list(probe.sensitive),
+        "reason": probe.reason,
+    }
+
+
+def _make_event(finding_id: UUID, kind: str, scan_id: UUID) -> dict[str, Any]:
+    return {"id": make_id(), "finding_id": finding_id, "kind": kind, "scan_id": scan_id}

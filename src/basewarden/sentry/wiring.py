@@ -1,0 +1,40 @@
+"""Adds the sentry to the registry: its scans run as jobs."""
+
+from datetime import timedelta
+
+from basewarden.connections import ConnectionTargets
+from basewarden.db import Database, Pruner, in_batches
+from basewarden.gateway import Projects
+from basewarden.jobs import Jobs
+from basewarden.journal import SidebarCounts
+from basewarden.sentry import pages, routes
+from basewarden.sentry.erasure import SentryErasure
+from basewarden.sentry.export import SENTRY_PARTS
+from basewarden.sentry.models import SentryFinding, SentryScan
+from basewarden.sentry.queries import delete_old_findings, delete_old_scans
+from basewarden.sentry.service import Scans
+from basewarden.sentry.urgent import count_room
+from basewarden.settings import Settings
+from basewarden.web import Registry
+
+ROUTERS = (routes.router, pages.router)
+EXPORT_PARTS = SENTRY_PARTS
+
+
+def list_pruners(registry: Registry) -> tuple[Pruner, ...]:
+    keep = timedelta(days=registry.get(Settings).keep_journal_days)
+    return (
+        Pruner(SentryScan.__tablename__, keep, in_batches(delete_old_scans)),
+        Pruner(SentryFinding.__tablename__, keep, in_batches(delete_old_findings)),
+    )
+
+
+def list_erasure_handlers(_registry: Registry) -> tuple[SentryErasure, ...]:
+    return (SentryErasure(),)
+
+
+def wire(registry: Registry) -> None:
+    registry.add(
+        Scans(registry.get(Database), registry.get(Jobs), registry.get(Projects), registry.get(ConnectionTargets))
+    )
+    registry.get(SidebarCounts).add(count_room)

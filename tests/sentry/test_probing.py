@@ -1,0 +1,99 @@
+"""What probes prove: as a stranger and as a made-up user, with nothing changed, and no proof where there is none."""
+
+from basewarden.sentry.probing import MOST_ROWS, ProbeCaller, ProbeOutcome, Proof, probe_rows
+from basewarden.sentry.rule import ObjectType, ScannedObject
+from tests.sentry.conftest import ScannedDatabase, open_pool
+
+ROLES = frozenset({"anon", "authenticated"})
+ANON, USER = ProbeCaller.ANON, ProbeCaller.USER_A
+
+
+def table(name: str, kind: ObjectType = ObjectType.TABLE) -> ScannedObject:
+    return ScannedObject(kind, "public", name)
+
+
+def outcomes(proof: Proof) -> dict[str, str]:
+    return {one.caller: one.outcome for one in proof.probes}
+
+
+async def test_rows_that_a_stranger_reads_are_counted_with_their_sensitive_columns(scanned: ScannedDatabase) -> None:
+    await scanned.run(
+        "CREATE TABLE people (id int PRIMARY KEY, email text, nick text);"
+        f"INSERT INTO people SELECT n, 'e', 'n' FROM generate_series(1, {MOST_ROWS + 50}) n;"
+        "GRANT SELECT (id, email) ON people TO anon; GRANT SELECT ON people TO authenticated"
+    )
+    proof = await probe_rows(scanned.acquire, table("people"), ROLES)
+    assert outcomes(proof) == {ANON: ProbeOutcome.ROWS, USER: ProbeOutcome.ROWS}
+    assert [(one.rows, list(one.sensitive)) for one in proof.probes] == [(MOST_ROWS, ["email"])] * 2
+    assert proof.sensitive == {"email"}
+    assert proof.is_empty is False
+
+
+async def test_denied_no_rows_and_an_empty_table_differ(scanned: ScannedDatabase) -> None:
+    await scanned.run(
+        "CREATE TABLE closed (id int); INSERT INTO closed VALUES (1);"
+        "CREATE TABLE own (id int, owner uuid); INSERT INTO own VALUES (1, gen_random_uuid());"
+        "ALTER TABLE own ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY own ON own USING (owner = (SELECT auth.uid()));"
+        "CREATE TABLE bare (id int); GRANT SELECT ON own, bare TO anon, authenticated"
+    )
+    denied = await probe_rows(scanned.acquire, table("closed"), ROLES)
+    assert (outcomes(denied), denied.is_denied) == ({ANON: ProbeOutcome.DENIED, USER: ProbeOutcome.DENIED}, True)
+    own = await probe_rows(scanned.acquire, table("own"), ROLES)
+    assert (outcomes(own), own.is_empty) == ({ANON: ProbeOutcome.NONE, USER: ProbeOutcome.NONE}, False)
+    bare = await probe_rows(scanned.acquire, table("bare"), ROLES)
+    assert (outcomes(bare), bare.is_empty) == ({ANON: ProbeOutcome.NONE, USER: ProbeOutcome.NONE}, True)
+
+
+async def test_claims_are_those_of_the_role(scanned: ScannedDatabase) -> None:
+    await scanned.run(
+        "CREATE TABLE posts (id int); INSERT INTO posts VALUES (1); ALTER TABLE posts ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY members ON posts USING (auth.role() = 'authenticated' AND auth.uid() IS NOT NULL);"
+        "GRANT SELECT ON posts TO anon, authenticated"
+    )
+    proof = await probe_rows(scanned.acquire, table("posts"), ROLES)
+    assert outcomes(proof) == {ANON: ProbeOutcome.NONE, USER: ProbeOutcome.ROWS}
+
+
+async def test_what_a_view_does_is_undone_or_refused_and_slow_ones_end(scanned: ScannedDatabase) -> None:
+    await scanned.run(
+        "CREATE TABLE hits (n int); CREATE FUNCTION note() RETURNS int LANGUAGE plpgsql SECURITY DEFINER AS"
+        " $$BEGIN INSERT INTO public.hits VALUES (1); RETURN 1; END$$;"
+        "CREATE VIEW writing AS SELECT note() AS n; CREATE VIEW sleeping AS SELECT pg_sleep(60)::text AS t;"
+        "CREATE VIEW broken AS SELECT 1 / (random() * 0)::int AS n;"
+        "GRANT SELECT ON writing, sleeping, broken TO anon, authenticated"
+    )
+    for name in ("writing", "sleeping", "broken"):
+        proof = await probe_rows(scanned.acquire, table(name, ObjectType.VIEW), ROLES)
+        assert set(outcomes(proof).values()) <= {ProbeOutcome.ERROR, ProbeOutcome.ROWS}, (name, proof)
+    rows = await (await scanned.admin.execute("SELECT count(*) FROM hits")).fetchone()
+    assert rows == (0,)
+
+
+async def test_a_login_that_may_not_become_the_roles_proves_nothing(scanned: ScannedDatabase, plain_login: str) -> None:
+    await scanned.run("CREATE TABLE open (id int); INSERT INTO open VALUES (1); GRANT SELECT ON open TO anon")
+    async with open_pool(plain_login) as acquire:
+        proof = await probe_rows(acquire, table("open"), ROLES)
+    assert outcomes(proof) == {ANON: ProbeOutcome.NOT_RUN, USER: ProbeOutcome.NOT_RUN}
+    assert all("may not become" in (one.reason or "") for one in proof.probes)
+    assert proof.is_empty is None
+    assert not proof.is_denied
+
+
+async def test_a_database_without_the_roles_says_so(scanned: ScannedDatabase) -> None:
+    await scanned.run("CREATE TABLE open (id int)")
+    proof = await probe_rows(scanned.acquire, table("open"), frozenset())
+    assert {one.reason for one in proof.probes} == {
+        "The database has no role anon.", "The database has no role authenticated."
+    }  # fmt: skip
+
+
+async def test_hostile_names_are_names(scanned: ScannedDatabase) -> None:
+    name = 'x"; DROP TABLE kept; --\\'
+    quoted = name.replace('"', '""')
+    await scanned.run(
+        f'CREATE TABLE kept (id int); CREATE TABLE "{quoted}" (id int); GRANT SELECT ON "{quoted}" TO anon'
+    )
+    proof = await probe_rows(scanned.acquire, table(name), ROLES)
+    assert outcomes(proof)[ANON] == ProbeOutcome.NONE
+    await scanned.run("TABLE kept")

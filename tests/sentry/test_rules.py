@@ -1,0 +1,35 @@
+"""Each rule finds its hole once, and nothing when it is closed."""
+
+from pathlib import Path
+
+import pytest
+
+from basewarden.sentry import rules
+from basewarden.sentry.rule import Rule
+from basewarden.sentry.rules import list_rules
+from basewarden.sentry.scanning import RuleState, run_rule
+from tests.sentry.conftest import ScannedDatabase
+
+_FOLDER = Path(rules.__file__).parent
+_EXPOSED = {"system_schema_exposed": ["public", "vault"]}
+_OWN_TESTS = frozenset({"login_is_superuser", "unused_index"})
+"""What they find no SQL makes or changes: the login itself, and how old statistics are."""
+
+
+_RULES = [rule for rule in list_rules() if rule.id not in _OWN_TESTS]
+
+
+@pytest.mark.parametrize("rule", _RULES, ids=lambda rule: rule.id)
+async def test_a_rule_finds_its_hole_and_nothing_when_it_is_closed(scanned: ScannedDatabase, rule: Rule) -> None:
+    folder = _FOLDER / rule.id
+    assert (folder / "page.md").read_text().startswith(f"# {rule.title}\n")
+    await scanned.run((folder / "hole.sql").read_text())
+    schemas = _EXPOSED.get(rule.id, ["public"])
+    outcome = await run_rule(scanned.acquire, rule, schemas)
+    assert outcome.state is RuleState.RAN, outcome.reason
+    assert len(outcome.found) == 1, [one.hit for one in outcome.found]
+    fix = outcome.found[0].verdict.fix
+    await scanned.run((folder / "closed.sql").read_text() if fix is None else fix)
+    outcome = await run_rule(scanned.acquire, rule, schemas)
+    assert outcome.state is RuleState.RAN, outcome.reason
+    assert not outcome.found, outcome.found[0].hit

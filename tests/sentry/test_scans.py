@@ -1,0 +1,248 @@
+"""Scans through the product: what is found, what closes it, who may do what."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from basewarden.db import Database
+from basewarden.sentry.models import ScanStatus
+from basewarden.sentry.queries import fail_silent_scans
+from basewarden.sentry.service import SILENCE
+from tests.fixtures.app import read_refusal
+from tests.fixtures.bench import OWNER, Bench, Workshop
+from tests.fixtures.sql import run_sql
+from tests.fixtures.waiting import wait_until
+
+HOLES = """
+    CREATE TABLE people (id int PRIMARY KEY, email text);
+    CREATE TABLE countries (id int PRIMARY KEY, name text);
+    INSERT INTO people VALUES (1, 'ada@secret.example');
+    GRANT SELECT ON people, countries TO anon;
+"""
+_ROLE = "DO $$ BEGIN CREATE ROLE {}; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+
+
+async def open_holes(workshop: Workshop, script: str = HOLES) -> Bench:
+    roles = await workshop.bench("")
+    for role in ("anon", "authenticated"):
+        await roles.run(_ROLE.format(role))
+        await roles.run(f"GRANT {role} TO {OWNER}")
+    return await workshop.bench(script)
+
+
+def here(bench: Bench, path: str = "") -> str:
+    return f"/api/connections/{bench.connection_id}/sentry{path}"
+
+
+async def scan(bench: Bench, **wanted: Any) -> dict[str, Any]:
+    """Starts one, and returns it as it has ended."""
+    started = await bench.person.post(here(bench, "/scans"), json=wanted or None)
+    assert started.status_code == 202, started.text
+    path = here(bench, f"/scans/{started.json()['id']}")
+    ended = await wait_until(
+        lambda: bench.person.get(path), "the scan", matches=lambda one: one.json()["status"] != ScanStatus.RUNNING
+    )
+    found: dict[str, Any] = ended.json()
+    return found
+
+
+async def list_findings(bench: Bench, query: str = "?rule=rls_off") -> dict[str, dict[str, Any]]:
+    """By the object's name."""
+    answer = await bench.person.get(here(bench, f"/findings{query}"))
+    assert answer.status_code == 200, answer.text
+    return {one["object"]["name"]: one for one in answer.json()["findings"]}
+
+
+async def test_a_hole_is_found_proved_and_closed(workshop: Workshop) -> None:
+    bench = await open_holes(workshop)
+    first = await scan(bench)
+    assert (first["status"], first["schemas"], first["schemasFrom"]) == ("done", ["public"], "default"), first
+    assert first["opened"] >= 2
+    assert {one["state"] for one in first["rules"]} <= {"ran", "not_applicable", "not_run"}
+    found = await list_findings(bench)
+    assert set(found) == {"people", "countries"}
+    assert found["people"]["severity"] == "critical"
+    detail = (await bench.person.get(here(bench, f"/findings/{found['people']['id']}"))).json()
+    probe = detail["evidence"]["probes"][0]
+    assert probe == {"as": "anon", "verb": "select", "outcome": "rows", "rows": 1, "columns": ["email"], "reason": None}
+    assert "ada@secret" not in str(detail)
+    assert "/rest/v1/people" in detail["request"]
+    assert [one["kind"] for one in detail["history"]] == ["opened"]
+
+    again = await scan(bench)
+    assert (again["opened"], again["closed"]) == (0, 0)
+    await bench.run(detail["fix"]["sql"])
+    assert (await scan(bench))["closed"] >= 1
+    assert set(await list_findings(bench)) == {"countries"}
+    assert set(await list_findings(bench, "?status=resolved&rule=rls_off")) == {"people"}
+    await bench.run("ALTER TABLE people DISABLE ROW LEVEL SECURITY")
+    assert (await scan(bench))["opened"] >= 1
+    detail = (await bench.person.get(here(bench, f"/findings/{found['people']['id']}"))).json()
+    assert [one["kind"] for one in detail["history"]] == ["reopened", "resolved", "opened"]
+
+
+async def test_a_critical_finding_is_an_event_of_alerts_once(workshop: Workshop) -> None:
+    bench = await open_holes(workshop)
+    body = {"channel": "webhook", "target": "http://127.0.0.1:9/hook", "events": ["finding_critical"]}
+    made = await bench.person.post(f"/api/connections/{bench.connection_id}/alerts", json=body)
+    assert made.status_code == 201, made.text
+    await scan(bench)
+    path = f"/api/connections/{bench.connection_id}/alerts/{made.json()['id']}/deliveries"
+    sent = await wait_until(lambda: bench.person.get(path), "a message", matches=lambda one: one.json()["deliveries"])
+    (message,) = sent.json()["deliveries"]
+    assert (message["event"], message["count"]) == (
+        "finding_critical",
+        len(await list_findings(bench, "?severity=critical")),
+    )
+    await scan(bench)
+    rows = "SELECT count(*)::int FROM alert_events e JOIN alerts a ON a.id = e.alert_id"
+    waiting = await run_sql(bench.product.settings.database_url.reveal(), f"{rows} WHERE a.id = '{made.json()['id']}'")
+    assert waiting == [(0,)]
+
+
+async def test_a_scan_changes_nothing_in_the_project(workshop: Workshop) -> None:
+    bench = await open_holes(workshop)
+    query = "SELECT relname, relacl, relrowsecurity, n_tup_ins, n_tup_upd, n_tup_del FROM pg_class JOIN pg_stat_user_tables USING (relname)"
+    before = await bench.rows(query)
+    await scan(bench)
+    assert await bench.rows(query) == before
+    assert not await bench.rows(
+        "SELECT FROM pg_stat_activity WHERE state ~ 'in transaction' AND datname = current_database()"
+    )
+
+
+async def test_findings_stay_open_where_a_scan_did_not_look(workshop: Workshop) -> None:
+    bench = await open_holes(workshop, HOLES + "CREATE SCHEMA other; GRANT USAGE ON SCHEMA other TO anon")
+    await scan(bench)
+    elsewhere = await scan(bench, schemas=["other"])
+    assert (elsewhere["schemas"], elsewhere["schemasFrom"]) == (["other"], "request")
+    assert set(await list_findings(bench)) == {"people", "countries"}
+
+
+async def test_the_exposed_schemas_come_from_the_projects_setting(workshop: Workshop) -> None:
+    bench = await open_holes(workshop, "CREATE SCHEMA api; CREATE TABLE api.open (id int)")
+    await bench.run("GRANT USAGE ON SCHEMA api TO anon; GRANT SELECT ON api.open TO anon")
+    name = (await bench.rows("SELECT current_database() AS name"))[0]["name"]
+    await bench.run(f"ALTER DATABASE \"{name}\" SET pgrst.db_schemas = 'api, public'")
+    found = await scan(bench)
+    assert (found["schemas"], found["schemasFrom"]) == (["api", "public"], "project")
+    assert set(await list_findings(bench)) == {"open"}
+
+
+async def test_what_is_acknowledged_stays_so_until_its_time(workshop: Workshop) -> None:
+    bench = await open_holes(workshop)
+    await scan(bench)
+    path = here(bench, f"/findings/{(await list_findings(bench))['countries']['id']}")
+    until = (datetime.now(UTC) + timedelta(days=7)).isoformat()
+    wrong: list[dict[str, Any]] = [
+        {"status": "acknowledged"},
+        {"status": "acknowledged", "reason": "  "},
+        {"status": "resolved"},
+        {"status": "acknowledged", "reason": "x", "until": "2020-01-01T00:00:00Z"},
+        {"status": "acknowledged", "reason": "x", "until": "2999-01-01T00:00:00Z"},
+        {"status": "acknowledged", "reason": "x", "until": "2026-12-24T00:00:00"},
+        {"status": "acknowledged", "reason": "x" * 501},
+        {},
+    ]
+    for body in wrong:
+        assert (await bench.person.patch(path, json=body)).status_code == 422, body
+    done = await bench.person.patch(path, json={"status": "acknowledged", "reason": "It is public.", "until": until})
+    assert done.status_code == 200, done.text
+    assert done.json()["history"][0] | {"at": ""} == {
+        "kind": "acknowledged", "at": "", "by": done.json()["history"][0]["by"], "reason": "It is public."
+    }  # fmt: skip
+    assert (await scan(bench))["opened"] == 0
+    assert set(await list_findings(bench)) == {"people"}
+    dsn = bench.product.settings.database_url.reveal()
+    await run_sql(dsn, "UPDATE sentry_findings SET acknowledged_until = now() WHERE acknowledged_until IS NOT NULL")
+    await scan(bench)
+    assert set(await list_findings(bench)) == {"people", "countries"}
+    await bench.person.patch(path, json={"status": "acknowledged", "reason": "For good."})
+    opened = await bench.person.patch(path, json={"status": "open"})
+    assert [one["kind"] for one in opened.json()["history"]][:3] == ["opened_again", "acknowledged", "expired"]
+
+
+async def end_silent(bench: Bench) -> int:
+    database = Database(bench.product.settings.database_url)
+    try:
+        async with database.write_now() as session:
+            return await fail_silent_scans(session, SILENCE, "The process that ran it has ended.")
+    finally:
+        await database.close()
+
+
+async def test_one_scan_runs_at_a_time_and_a_lost_one_ends(workshop: Workshop) -> None:
+    bench = await open_holes(workshop)
+    dsn = bench.product.settings.database_url.reveal()
+    answers = await asyncio.gather(*(bench.person.post(here(bench, "/scans")) for _ in range(4)))
+    assert min(one.status_code for one in answers) == 202
+    assert {read_refusal(one) for one in answers if one.status_code != 202} <= {(409, "scan_running")}
+    lost = uuid4()
+    await wait_until(
+        lambda: bench.person.get(here(bench, "/scans")), "the scans",
+        matches=lambda one: all(scan["status"] != "running" for scan in one.json()["scans"]),
+    )  # fmt: skip
+    await run_sql(
+        dsn,
+        f"INSERT INTO sentry_scans (id, connection_id, seen_at) VALUES ('{lost}', '{bench.connection_id}',"
+        " now() - interval '1 hour')",
+    )
+    assert read_refusal(await bench.person.post(here(bench, "/scans"))) == (409, "scan_running")
+    assert await end_silent(bench) == 1
+    assert (await bench.person.get(here(bench, f"/scans/{lost}"))).json()["status"] == "failed"
+    assert (await scan(bench))["status"] == "done"
+
+
+async def test_a_login_that_may_read_little_never_gives_an_all_clear(workshop: Workshop) -> None:
+    bench = await open_holes(workshop)
+    await bench.run(f"REVOKE anon, authenticated FROM {OWNER}")
+    try:
+        found = await scan(bench)
+        assert found["status"] == "done"
+        detail = (
+            await bench.person.get(here(bench, f"/findings/{(await list_findings(bench))['people']['id']}"))
+        ).json()
+        assert {one["outcome"] for one in detail["evidence"]["probes"]} == {"not_run"}
+        assert detail["severity"] == "critical"
+    finally:
+        await bench.run(f"GRANT anon, authenticated TO {OWNER}")
+
+
+@pytest.mark.parametrize("backend", ["api"])
+async def test_a_project_without_a_connection_string_says_so(workshop: Workshop, backend: str) -> None:
+    del backend
+    bench = await workshop.bench("CREATE TABLE notes (id int PRIMARY KEY)")
+    found = await scan(bench)
+    assert found["status"] == "failed"
+    assert "connection string" in found["failure"]
+
+
+async def test_a_database_that_cannot_be_reached_fails_the_scan(workshop: Workshop) -> None:
+    bench = await open_holes(workshop)
+    await bench.run(f"ALTER ROLE {OWNER} NOLOGIN")
+    try:
+        found = await scan(bench)
+        assert found["status"] == "failed", found
+        assert found["failure"]
+        assert "bench-pa55" not in found["failure"]
+    finally:
+        await bench.run(f"ALTER ROLE {OWNER} LOGIN")
+
+
+async def test_strangers_and_viewers_cannot_do_what_is_not_theirs(workshop: Workshop) -> None:
+    bench = await open_holes(workshop)
+    await scan(bench)
+    finding = (await list_findings(bench))["people"]["id"]
+    stranger = await bench.product.sign_up(f"{uuid4().hex}@example.com")
+    for path in ("/scans", f"/scans/{uuid4()}", "/findings", f"/findings/{finding}"):
+        assert read_refusal(await stranger.get(here(bench, path))) == (404, "not_found")
+    assert (await stranger.post(here(bench, "/scans"))).status_code == 404
+    assert (await stranger.patch(here(bench, f"/findings/{finding}"), json={"status": "open"})).status_code == 404
+    other = await open_holes(workshop)
+    for path in (f"/findings/{finding}", "/findings/x", f"/scans/{uuid4()}", "/scans/x"):
+        assert (await bench.person.get(here(other, path))).status_code == 404
+    for query in ("?status=closed", "?severity=high", "?limit=0", "?limit=500", "?offset=-1"):
+        assert (await bench.person.get(here(bench, f"/findings{query}"))).status_code == 422
