@@ -19,6 +19,8 @@ LABEL_NAMES = (
 )
 """The names of columns that are labels, the best first."""
 LONGEST_CODE = 8
+NAMES_JOIN = " · "
+"""Between the names of a row that has several."""
 _LABEL_ENDINGS = ("_name", "_title", "_code", "_number")
 
 
@@ -46,4 +48,4 @@ def describe_references(row: Mapping[str, object], key_columns: Sequence[str] = 
         if column.endswith("_id") and not isinstance(value, bool) and str(value).isdigit()
     ]
     codes = [value for _, value in values if isinstance(value, str) and value.isalpha() and len(value) <= LONGEST_CODE]
-    return make_brief(" · ".join([*named[:1], *codes[:1]])) if named else None
+    return make_brief(NAMES_JOIN.join([*named[:1], *codes[:1]])) if named else None

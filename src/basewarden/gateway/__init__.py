@@ -18,7 +18,7 @@ from basewarden.gateway.projects import AnyProject, Projects
 from basewarden.gateway.proposing import read_stored_request, read_write_pins
 from basewarden.gateway.recording.schema_retry import SnapshotStale
 from basewarden.gateway.rest import RestCall, RestResult
-from basewarden.gateway.row_labels import NameSource, choose_label, choose_name
+from basewarden.gateway.row_labels import NameSource, choose_label, choose_names
 from basewarden.gateway.sharing import SCAN, UNDO
 
 __all__ = [
@@ -41,7 +41,7 @@ __all__ = [
     "UpstreamUnavailable",
     "WriteConflict",
     "choose_label",
-    "choose_name",
+    "choose_names",
     "describe_data",
     "make_member_caller",
     "read_stored_request",

@@ -60,6 +60,7 @@ from basewarden.journal.sessions import (
     describe_write,
     find_session,
     list_sessions,
+    name_one_row,
     sort_counts,
     summarise_sessions,
 )
@@ -178,6 +179,7 @@ __all__ = [
     "make_frozen_error",
     "name_intervener",
     "name_mutations",
+    "name_one_row",
     "partition_bounds",
     "record_decision",
     "shorten_request",

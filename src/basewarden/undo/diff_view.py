@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,7 +10,14 @@ from basewarden.core.addresses import row_path
 from basewarden.core.brief import make_brief
 from basewarden.core.row_labels import describe_references, find_label
 from basewarden.journal import NO_NAMES, JournalMutation, NamedRow, RecordedRow, split_changed_columns
-from basewarden.undo.planning.samples import MAX_COLUMNS, MAX_LABEL, MAX_NEW_COLUMNS, MAX_VALUE, show_short_key
+from basewarden.undo.planning.samples import (
+    MAX_COLUMNS,
+    MAX_LABEL,
+    MAX_NEW_COLUMNS,
+    MAX_VALUE,
+    find_repeated,
+    show_short_key,
+)
 from basewarden.undo.row_samples import TableSample, ValueSample
 
 _PUBLIC = re.compile(r"\bpublic\.(?=\w)")
@@ -131,7 +138,8 @@ def show_mutations(
     names: ImageNames,
 ) -> DiffTable:
     """A table of an undo that was done, in which deleted rows exist no more. `names` are by the id() of values."""
-    return DiffTable(*name, *counts, tuple(_show_mutation(connection_id, row, names) for row in rows))
+    repeated = find_repeated(_name_mutation(row, names)[0] for row in rows)
+    return DiffTable(*name, *counts, tuple(_show_mutation(connection_id, row, names, repeated) for row in rows))
 
 
 def list_recorded(row: JournalMutation) -> list[RecordedRow]:
@@ -145,11 +153,16 @@ def name_image(names: ImageNames, image: Mapping[str, str | None], key_columns: 
     return named.own or named.reference or find_label(image, key_columns) or describe_references(image, key_columns)
 
 
-def _show_mutation(connection_id: UUID, row: JournalMutation, names: ImageNames) -> DiffRow:
+def _name_mutation(row: JournalMutation, names: ImageNames) -> tuple[str, list[str]]:
+    image = row.after_exact or row.before_exact or _NO_VALUES
+    key = [image.get(column) or "" for column in row.key_columns]
+    return name_image(names, image, row.key_columns) or make_brief(", ".join(key), MAX_LABEL), key
+
+
+def _show_mutation(connection_id: UUID, row: JournalMutation, names: ImageNames, repeated: Collection[str]) -> DiffRow:
     before, after = row.before_exact or _NO_VALUES, row.after_exact or _NO_VALUES
     image = after or before
-    key = [image.get(column) or "" for column in row.key_columns]
-    name = name_image(names, image, row.key_columns) or make_brief(", ".join(key), MAX_LABEL)
+    name, key = _name_mutation(row, names)
     now_names, restored_names = (names.get(id(one), NO_NAMES).values for one in (before, after))
     derived: list[str] = []
     if row.verb == "update":
@@ -175,7 +188,7 @@ def _show_mutation(connection_id: UUID, row: JournalMutation, names: ImageNames)
         values,
         max(0, len(columns) - most),
         tuple(derived[:MAX_COLUMNS]),
-        show_short_key(key, name),
+        show_short_key(key, name, is_repeated=name in repeated),
     )
 
 

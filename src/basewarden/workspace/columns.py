@@ -111,14 +111,20 @@ def find_kind(column: Column) -> str:
 
 def list_shown_columns(table: Table, chosen: Collection[str] = ()) -> list[Column]:
     """The columns of a grid, of which `chosen` empty means all: what people call a row, its key, then the others."""
-    label = choose_label(table)
-    ordered = dict.fromkeys([*([label] if label else []), *table.key, *table.columns])
+    pinned = choose_pinned(table)
+    ordered = dict.fromkeys([*([pinned] if pinned else []), *table.key, *table.columns])
     return [table.columns[name] for name in ordered if name in chosen or not chosen]
 
 
 def choose_pinned(table: Table) -> str | None:
-    """The column that stays in sight while a grid is moved sideways: what people call a row, or its key."""
-    return choose_label(table) or next(iter(table.key), None)
+    """The column that stays in sight while a grid is moved sideways: what people call a row, or its key.
+
+    Of a key that only refers to other rows it is the last one: the product of a stock, whose warehouse is the same in
+    many rows.
+    """
+    referring = {name for key in table.foreign_keys_out for name in key.columns}
+    keys = table.key[-1:] if set(table.key) <= referring else table.key
+    return choose_label(table) or next(iter(keys), None)
 
 
 def is_settable(column: Column) -> bool:

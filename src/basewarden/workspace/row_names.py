@@ -6,9 +6,9 @@ from typing import Final
 
 from basewarden.connections import Membership
 from basewarden.core.brief import make_brief
-from basewarden.core.row_labels import LABEL_NAMES
+from basewarden.core.row_labels import LABEL_NAMES, NAMES_JOIN
 from basewarden.errors import AppError
-from basewarden.gateway import Backends, NameSource, Projects, choose_label, choose_name
+from basewarden.gateway import Backends, NameSource, Projects, choose_label, choose_names
 from basewarden.journal import NO_NAMES, NamedRow, RecordedRow
 from basewarden.workspace.conditions import is_any_row
 from basewarden.workspace.table_client import Key, TableClient, make_table_client, select_texts
@@ -36,13 +36,13 @@ async def read_row_names(
 
 
 async def _read_names(client: TableClient, rows: Sequence[RecordedRow]) -> Sequence[NamedRow]:
-    sources = {name: _find_source(client, name) for name in {(row.schema, row.table) for row in rows}}
+    sources = {name: _list_sources(client, name) for name in {(row.schema, row.table) for row in rows}}
     references = {name: _list_references(client, name) for name in sources}
     wanted: dict[_Place, tuple[NameSource, ForeignKey, dict[Key, None]]] = {}
     for row in rows:
-        for source in [sources[row.schema, row.table], *references[row.schema, row.table].values()]:
-            key = source.read_key(row.values) if source is not None else None
-            if source is not None and source.key is not None and key is not None:
+        for source in [*sources[row.schema, row.table], *references[row.schema, row.table].values()]:
+            key = source.read_key(row.values)
+            if source.key is not None and key is not None:
                 wanted.setdefault(_find_place(source), (source, source.key, {}))[2][key] = None
     asked = list(wanted.items())[:MOST_TABLES]
     found = await asyncio.gather(*(_read_labels(client, source, key, keys) for _, (source, key, keys) in asked))
@@ -51,14 +51,15 @@ async def _read_names(client: TableClient, rows: Sequence[RecordedRow]) -> Seque
 
 
 def _name_row(
-    row: RecordedRow, source: NameSource | None, references: Mapping[str, NameSource], labels: _Labels
+    row: RecordedRow, sources: Sequence[NameSource], references: Mapping[str, NameSource], labels: _Labels
 ) -> NamedRow:
     values = {column: _find_label(row, reference, labels) for column, reference in references.items()}
     named = {column: name for column, name in values.items() if name is not None}
-    if source is None or source.key is not None:
-        return NamedRow(None, _find_label(row, source, labels) if source is not None else None, named)
-    own = row.values.get(source.column)
-    return NamedRow(make_brief(own, MAX_NAME) if own else None, None, named)
+    own = next((row.values.get(source.column) for source in sources if source.key is None), None)
+    if own:
+        return NamedRow(make_brief(own, MAX_NAME), None, named)
+    parts = [name for source in sources if (name := _find_label(row, source, labels)) is not None]
+    return NamedRow(None, NAMES_JOIN.join(parts) or None, named)
 
 
 def _find_label(row: RecordedRow, source: NameSource, labels: _Labels) -> str | None:
@@ -70,12 +71,11 @@ def _find_place(source: NameSource) -> _Place:
     return source.table.qualified, source.column
 
 
-def _find_source(client: TableClient, name: Name) -> NameSource | None:
-    """None where the row is named by a table that the member does not see."""
+def _list_sources(client: TableClient, name: Name) -> tuple[NameSource, ...]:
+    """Leaves out tables that the member does not see."""
     table = client.schema.find_table(*name)
-    source = choose_name(client.schema, table) if table is not None else None
-    is_seen = source is not None and client.schema.find_table(*source.table.qualified) is not None
-    return source if is_seen else None
+    sources = choose_names(client.schema, table) if table is not None else ()
+    return tuple(one for one in sources if client.schema.find_table(*one.table.qualified) is not None)
 
 
 def _list_references(client: TableClient, name: Name) -> dict[str, NameSource]:

@@ -14,15 +14,17 @@ from starlette.responses import Response
 from basewarden.connections import Editor, Environment, Membership, Viewer
 from basewarden.core.addresses import row_path, table_path
 from basewarden.core.brief import make_brief
+from basewarden.core.row_labels import NAMES_JOIN
 from basewarden.errors import AppError, Forbidden, NotFound
-from basewarden.gateway import choose_label
+from basewarden.gateway import choose_label, choose_names
+from basewarden.journal import name_one_row
 from basewarden.web import Pages, PagesDep, Reading, read_target, redirect
 from basewarden.workspace.columns import encode_values, is_writable, view_column
 from basewarden.workspace.conditions import is_any_row, is_row
 from basewarden.workspace.edits import Change, EditConflict, change_row, list_refusals
 from basewarden.workspace.error_pages import DataRoute
 from basewarden.workspace.fields import edit_fields, new_fields, read_changes, read_new
-from basewarden.workspace.grid import can_edit, make_row, read_labelled
+from basewarden.workspace.grid import GridRow, can_edit, make_row, read_labelled
 from basewarden.workspace.history import read_history
 from basewarden.workspace.navigation import make_table_context, name_table
 from basewarden.workspace.neighbours import find_neighbours
@@ -33,7 +35,7 @@ from basewarden.workspace.table_client import Key, Row, TableClient, TableClient
 from basewarden.workspace.table_pages import explain_read_only
 from basewarden.workspace.toasts import add_write, read_toasts
 from basewarden.workspace.truncation import limit_row, list_truncated
-from pgrest import Table, TextLimit
+from pgrest import Column, Table, TextLimit
 
 router = APIRouter(prefix="/c/{connection_id}/data/{table}", route_class=DataRoute, include_in_schema=False)
 
@@ -183,7 +185,8 @@ async def _show_row(
         status=HTTPStatus.OK if error is None else error.status,
         **make_table_context(client, member.connection.id, table),
         shown=shown,
-        label=_read_label(table, row),
+        label=_name_row(table, row),
+        named_by=_read_references(client, table, shown, columns),
         columns=[view_column(table, column, can_edit=edits) for column in columns],
         cells={column.name: cell for column, cell in zip(columns, shown.cells, strict=True)},
         fields={field.column.name: field for field in edit_fields(table, row, changes, errors, changed, too_long)}
@@ -209,6 +212,22 @@ def _read_label(table: Table, row: Row) -> str | None:
     """What people call the row, on one line of a bounded length."""
     column = choose_label(table)
     return make_brief(row.get(column) or "", _LONGEST_LABEL) or None if column else None
+
+
+def _name_row(table: Table, row: Row) -> str:
+    """Its label, else "Price 12"; the name of a table whose singular is not known stays as it is."""
+    if (label := _read_label(table, row)) is not None:
+        return label
+    name = make_brief(name_one_row(table.name, ", ".join(key_of(table, row))), _LONGEST_LABEL)
+    return name if name.startswith(table.name) else name[:1].upper() + name[1:]
+
+
+def _read_references(client: TableClient, table: Table, shown: GridRow, columns: Sequence[Column]) -> str:
+    """The labels of the rows that name this one, where it has no label of its own."""
+    keys = [source.key.columns[0] for source in choose_names(client.schema, table) if source.key is not None]
+    links = {column.name: cell.link for column, cell in zip(columns, shown.cells, strict=True)}
+    labels = [link.label for name in keys if (link := links[name]) is not None and link.label]
+    return make_brief(NAMES_JOIN.join(labels), _LONGEST_LABEL)
 
 
 async def _show_missing(
@@ -247,7 +266,7 @@ async def _show_delete(
         **make_table_context(client, member.connection.id, table),
         keys=keys,
         action=read_target(request),
-        names=[_read_label(table, row) or ", ".join(key_of(table, row)) for row in rows[:_NAMES_SHOWN]],
+        names=[_name_row(table, row) for row in rows[:_NAMES_SHOWN]],
         related=related,
         way_back=UNDO_NOTE,
         confirm_word=_confirm_word(member, table, client, rows, related),

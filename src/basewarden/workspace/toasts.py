@@ -16,15 +16,17 @@ from basewarden.core.addresses import table_path
 from basewarden.core.back_paths import DONE_PARAMETERS, add_parameter, strip_parameters
 from basewarden.core.brief import make_brief
 from basewarden.core.ids import parse_id
+from basewarden.core.row_labels import NAMES_JOIN
 from basewarden.db import ReadSession
 from basewarden.errors import AppError
-from basewarden.gateway import NameSource, choose_name
+from basewarden.gateway import NameSource, choose_names
 from basewarden.journal import (
     JournalMutation,
     count_request_rows,
     find_member_write,
     list_session_rows,
     list_write_mutations,
+    name_one_row,
     split_changed_columns,
 )
 from basewarden.undo import StoredReceipt, count_undo_depth, decode_receipt, find_undo, is_write_undone
@@ -189,15 +191,13 @@ def list_changes(row: JournalMutation) -> list[ValueChange]:
 
 
 async def name_row(client: TableClient, row: JournalMutation) -> str:
-    """Its label before the write, or that of a row that it refers to; else the table and the key."""
+    """Its label before the write, or those of rows that it refers to; else the table and the key."""
     image = row.before_exact or row.after_exact or {}
     table = client.schema.find_table(row.schema, row.table)
-    source = choose_name(client.schema, table) if table is not None else None
-    label = await _find_label(client, source, image) if source is not None else None
-    if label:
-        return make_brief(label, MAX_NAME)
+    sources = choose_names(client.schema, table) if table is not None else ()
+    labels = [label for source in sources if (label := await _find_label(client, source, image))]
     key = ", ".join(str(image.get(column)) for column in row.key_columns)
-    return make_brief(f"{row.table} {key}", MAX_NAME)
+    return make_brief(NAMES_JOIN.join(labels) or name_one_row(row.table, key), MAX_NAME)
 
 
 async def _find_label(client: TableClient, source: NameSource, image: dict[str, str | None]) -> str | None:

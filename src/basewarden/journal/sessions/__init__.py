@@ -20,6 +20,7 @@ from basewarden.journal.sessions.titles import (
     describe_rows,
     describe_session,
     describe_write,
+    name_one_row,
     show_name,
     sort_counts,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "list_callers",
     "list_sessions",
     "list_tables",
+    "name_one_row",
     "show_name",
     "sort_counts",
     "summarise_sessions",

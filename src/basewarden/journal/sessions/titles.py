@@ -156,6 +156,12 @@ def describe_rows(rows: int, table: str) -> str:
     return f"{rows:,} {'row' if rows == 1 else 'rows'} of {show_name(table)}"
 
 
+def name_one_row(table: str, key: str) -> str:
+    """Returns "price 12", or the name of the table as it is where its singular is not known."""
+    singular = _find_singular(table) if _PLURAL.fullmatch(table) else None
+    return f"{singular or show_name(table)} {key}"
+
+
 def _find_singular(table: str) -> str | None:
     form = next(((match, word) for rule, word in _SINGULARS if (match := rule.fullmatch(table))), None)
     return form[0].expand(form[1]) if form is not None and form[1] is not None else None

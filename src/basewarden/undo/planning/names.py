@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from basewarden.core.brief import make_brief
-from basewarden.core.row_labels import LABEL_NAMES
-from basewarden.gateway import NameSource, choose_label, choose_name
+from basewarden.core.row_labels import LABEL_NAMES, NAMES_JOIN
+from basewarden.gateway import NameSource, choose_label, choose_names
 from basewarden.undo.planning.fold import Values
 from basewarden.undo.planning.plan import RowPlan, UndoPlan
 from basewarden.undo.planning.row_reader import Key, RowReader
@@ -26,9 +26,9 @@ async def find_names(reader: RowReader, schema: Schema, plan: UndoPlan, window: 
     labels = _Labels(reader, plan)
     found: dict[tuple[Name, Key], str] = {}
     for name in {row[0] for row in rows} & schema.tables.keys():
-        source = choose_name(schema, schema.tables[name])
-        if source is not None:
-            found.update(await _find_in_table(labels, source, [row for row in rows if row[0] == name]))
+        of_table = [row for row in rows if row[0] == name]
+        sources = choose_names(schema, schema.tables[name])
+        found.update(_join_names([await _find_in_table(labels, source, of_table) for source in sources]))
     for table, keys in _list_references(schema, shown).items():
         wanted = {key for key in keys if (table, key) not in found}
         found.update({(table, key): text for key, text in (await labels.read(schema.tables[table], wanted)).items()})
@@ -61,6 +61,13 @@ async def _find_in_table(labels: _Labels, source: NameSource, rows: Iterable[_Ro
     wanted = {(name, key): refers for name, key, row in rows if (refers := source.read_key(row)) is not None}
     named = await labels.read(source.table, wanted.values())
     return {place: named[refers] for place, refers in wanted.items() if refers in named}
+
+
+def _join_names(parts: Sequence[_Names]) -> dict[tuple[Name, Key], str]:
+    found: dict[tuple[Name, Key], list[str]] = {}
+    for place, text in (item for part in parts for item in part.items()):
+        found.setdefault(place, []).append(text)
+    return {place: make_brief(NAMES_JOIN.join(texts), MAX_LABEL) for place, texts in found.items()}
 
 
 def _list_references(schema: Schema, rows: Iterable[RowPlan]) -> dict[Name, set[Key]]:

@@ -3,7 +3,8 @@
 They are taken from the rows that the undo writes, so a preview shows nothing else than what will be done.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 from basewarden.core.brief import make_brief
@@ -45,31 +46,46 @@ def name_by_key(columns: Sequence[str], key: Sequence[str]) -> str:
     return make_brief(", ".join(f"{name} {value}" for name, value in zip(columns, key, strict=True)), MAX_LABEL)
 
 
-def show_short_key(key: Sequence[str], name: str) -> str:
-    """The key as it is shown beside the name; "" where it is the name, or is long."""
+def show_short_key(key: Sequence[str], name: str, *, is_repeated: bool = False) -> str:
+    """The key as it is shown beside the name; "" where it is the name, or is long.
+
+    `is_repeated`: other rows have the same name, so a long key is cut instead.
+    """
     text = ", ".join(key)
-    return text if text != name and len(text) <= SHORT_KEY else ""
+    if text == name or (len(text) > SHORT_KEY and not is_repeated):
+        return ""
+    return make_brief(text, SHORT_KEY)
+
+
+def find_repeated(names: Iterable[str]) -> frozenset[str]:
+    """The names that occur more than once."""
+    return frozenset(name for name, count in Counter(names).items() if count > 1)
 
 
 def _sample(plan: UndoPlan, rows: Sequence[RowPlan], start: int, count: int) -> TableSample:
-    table = rows[0].table
+    table, shown = rows[0].table, rows[start : start + count]
+    repeated = find_repeated(_name_row(plan, row)[0] for row in shown)
     return TableSample(
         table.schema,
         table.name,
         sum(row.action == "insert" for row in rows),
         sum(row.action == "update" for row in rows),
         sum(row.action == "delete" for row in rows),
-        tuple(_sample_row(plan, row) for row in rows[start : start + count]),
+        tuple(_sample_row(plan, row, repeated) for row in shown),
         start,
     )
 
 
-def _sample_row(plan: UndoPlan, row: RowPlan) -> RowSample:
+def _name_row(plan: UndoPlan, row: RowPlan) -> tuple[str, tuple[str, ...]]:
+    key = row.target_key or row.current_key or ()
+    return plan.names.get((row.table.qualified, key)) or name_by_key(row.table.key, key), key
+
+
+def _sample_row(plan: UndoPlan, row: RowPlan, repeated: Collection[str]) -> RowSample:
     now: Values = row.current.exact if row.current is not None else {}
     restored: Values = row.target or {}
     action: Literal["insert", "update", "delete"] = "update" if row.action == "nothing" else row.action
-    key = row.target_key or row.current_key or ()
-    name = plan.names.get((row.table.qualified, key)) or name_by_key(row.table.key, key)
+    name, key = _name_row(plan, row)
     columns, derived = _list_columns(row, restored or now)
     most = MAX_COLUMNS if action == "update" else MAX_NEW_COLUMNS
     if action != "update":
@@ -86,7 +102,7 @@ def _sample_row(plan: UndoPlan, row: RowPlan) -> RowSample:
         for column in columns[:most]
     )
     more = max(0, len(columns) - most)
-    short = show_short_key(key, name)
+    short = show_short_key(key, name, is_repeated=name in repeated)
     return RowSample(name, row.current_key or (), action, shown, more, derived[:MAX_COLUMNS], short)
 
 
