@@ -85,7 +85,9 @@ async def test_an_agents_own_page_says_what_it_may_do_and_how_to_connect(
     own, _ = await make(owner, connection_id, tables=["notes"], maxRowsPerWrite=5, maxWritesPerSession=7)
     page = unescape((await owner.get(own)).text)
     for text in (
-        "Reads and writes notes, at most 5 rows per write",
+        "What it reads and writes",
+        "Reads and writes notes.",
+        "A write may change 5 rows at most.",
         "A session may hold 7 writes",
         "An update or delete without a filter is refused.",
         "foreign key would change rows of a table that is not listed",
@@ -116,13 +118,13 @@ async def test_an_agent_that_proposes_says_so_everywhere(owner: httpx.AsyncClien
     proposals = f"/c/{connection_id}/proposals?agent={agent['id']}"
     for page in (made.text, (await owner.get(f"{path}/{agent['id']}")).text):
         text = unescape(page)
-        assert "Reads and proposes changes to notes, at most 5 rows per write" in text
+        assert "Reads and proposes changes to notes" in text
         assert f'href="{proposals}"' in page
         assert text.count("403 approval_required") == 3
         assert f"/api/v/{connection_id}/proposals/${{proposalId}}" in text
         assert "A write, which you can undo" not in text
     page = unescape((await owner.get(f"{path}/{agent['id']}")).text)
-    assert "Its writes change nothing until an editor approves them." in page
+    assert page.count("until an editor approves") == 1
     assert "Reads and proposes changes to notes" in (await owner.get(path)).text
     summary = await owner.post(f"{path}/summary", data={**FORM, "access": "propose"})
     assert "Its writes change nothing until an editor approves them." in summary.text
@@ -133,11 +135,13 @@ async def test_what_an_agent_did_is_on_its_page(owner: httpx.AsyncClient, connec
     assert (await write(owner, token, connection_id, json=[{"id": 1}, {"id": 2}])).status_code == 201
     assert (await write(owner, token, connection_id, method="DELETE")).status_code == 400
     page = (await owner.get(own)).text
-    for text in ("Added 2 notes", "Running session", "1 of 2 writes", "Freeze…"):
+    for text in ("last used <time", "last write <time", "Added 2 notes", "Running session", "1 of 2 writes", "Freeze…"):
         assert text in page, text
+    assert page.index("last write") < page.index("What it may do") < page.index("Added 2 notes")
     assert "Waiting for the first request" not in page
     listed = (await owner.get(own.rpartition("/")[0])).text
     assert ">active<" in re.sub(r"<span[^>]*>[^<]*</span>", "", listed)
+    assert "last write <time" in listed
     assert re.search(r'aria-label="Rows written in each of the last 24 hours: (0, ){23}2"', listed)
 
 

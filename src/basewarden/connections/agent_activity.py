@@ -10,11 +10,15 @@ from basewarden.db import ReadSession
 
 @dataclass(frozen=True, slots=True)
 class AgentCounts:
-    """Sessions that were written to, and refused requests, since a moment; `running` sessions are written to now."""
+    """Sessions that were written to, and refused requests, since a moment; `running` sessions are written to now.
+
+    `last_write_at` is the time of the agent's last write ever.
+    """
 
     sessions: int = 0
     blocked: int = 0
     running: int = 0
+    last_write_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

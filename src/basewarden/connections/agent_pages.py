@@ -24,7 +24,7 @@ from basewarden.connections.agent_forms import (
     list_column_choices,
 )
 from basewarden.connections.agent_made_page import list_snippets, show_token
-from basewarden.connections.agent_words import PolicyFact, describe_access, describe_policy, shorten_table
+from basewarden.connections.agent_words import PolicyFact, describe_access, describe_policy, group_policy, shorten_table
 from basewarden.connections.agents import AgentExists, count_agents_by_state, list_agents
 from basewarden.connections.callers import Membership, Owner, Viewer
 from basewarden.connections.guard.queries import list_reads
@@ -234,8 +234,8 @@ async def get_agent(
         list_href=_path(member),
         here=f"{_path(member)}/{agent.id}",
         agent_href=f"{_path(member)}/{agent.id}",
-        access=describe_access(agent),
-        policy=describe_policy(agent, member.connection.role),
+        policy=group_policy(describe_policy(agent, member.connection.role)),
+        last_write_at=counts[agent.id].last_write_at,
         links=_list_tables(member, agent),
         figures=_list_figures(agent, history, counts[agent.id].sessions),
         running=[one for one in history.sessions if one.is_running],

@@ -2,22 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from basewarden.connections.models import Access, Agent, ColumnRule
 from basewarden.connections.schemas import AgentCreate
 from basewarden.web import count_things
 
 _MAX_NAMED = 3
+_GROUPS = {"data": "What it reads and writes", "limits": "How much", "identity": "As whom, and until when"}
 _VERBS = {Access.READ: "Reads", Access.PROPOSE: "Reads and proposes changes to", Access.WRITE: "Reads and writes"}
 Policy = Agent | AgentCreate
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyFact:
-    """One thing that an agent may or may not do, and the icon of its kind."""
+    """One thing that an agent may or may not do, the icon of its kind, and the question that it answers."""
 
     icon: str
     text: str
+    group: Literal["data", "limits", "identity"] = "data"
 
 
 def describe_access(policy: Policy) -> str:
@@ -25,6 +28,12 @@ def describe_access(policy: Policy) -> str:
     if policy.access == Access.READ:
         return _describe_tables(policy)
     return f"{_describe_tables(policy)}, at most {count_things(policy.max_rows_per_write, 'row')} per write"
+
+
+def group_policy(facts: Sequence[PolicyFact]) -> list[tuple[str, list[PolicyFact]]]:
+    """Returns titles with the facts below them, in their order; none without any."""
+    grouped = [(title, [fact for fact in facts if fact.group == group]) for group, title in _GROUPS.items()]
+    return [(title, found) for title, found in grouped if found]
 
 
 def describe_policy(policy: Policy, role: str) -> list[PolicyFact]:
@@ -36,8 +45,8 @@ def describe_policy(policy: Policy, role: str) -> list[PolicyFact]:
         *_describe_columns(policy),
         *_describe_writes(policy),
         *_describe_budgets(policy),
-        PolicyFact("person", f"Requests run as the database role {policy.db_role or role}{claims}."),
-        PolicyFact("key", f"The token {expiry}."),
+        PolicyFact("person", f"Requests run as the database role {policy.db_role or role}{claims}.", "identity"),
+        PolicyFact("key", f"The token {expiry}.", "identity"),
     ]
 
 
@@ -50,7 +59,7 @@ def _describe_budgets(policy: Policy) -> list[PolicyFact]:
         ("filter", policy.requests_per_minute, "request", "It may send {} in a minute."),
     )
     return [
-        PolicyFact(icon, text.format(count_things(limit, thing)))
+        PolicyFact(icon, text.format(count_things(limit, thing)), "limits")
         for icon, limit, thing, text in limits
         if limit is not None
     ]
@@ -99,16 +108,13 @@ def _describe_writes(policy: Policy) -> list[PolicyFact]:
     rows = count_things(policy.max_rows_per_write, "row")
     writes = count_things(policy.max_writes_per_session, "write")
     proposes = policy.access == Access.PROPOSE
+    outcome = "refused" if proposes else "rolled back"
     guards = [
         *([PolicyFact("check", "Its writes change nothing until an editor approves them.")] if proposes else ()),
-        PolicyFact(
-            "edit", f"A write may change {rows} at most. A larger one is {'refused' if proposes else 'rolled back'}."
-        ),
-        PolicyFact("list", f"A session may hold {writes}. Then an editor must release it."),
+        PolicyFact("edit", f"A write may change {rows} at most. A larger one is {outcome}.", "limits"),
+        PolicyFact("list", f"A session may hold {writes}. Then an editor must release it.", "limits"),
         PolicyFact("filter", "An update or delete without a filter is refused."),
     ]
-    if policy.access == Access.PROPOSE:
-        guards.insert(0, PolicyFact("person", "A write changes nothing until an editor approves it."))
     access = policy.table_access
     if access is not None:
         also = " or that it may only read" if Access.READ in access.values() else ""

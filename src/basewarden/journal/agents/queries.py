@@ -4,13 +4,23 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.journal.models import JournalRefusal, JournalSession, JournalWrite
 from basewarden.journal.sessions.stops.queries import has_status
 
 _CAPTURES = ("", ":representation")
+_LAST_WRITES = text("""
+    SELECT callers.agent_id, max(last.at) AS last_write_at
+      FROM unnest(CAST(:agents AS uuid[]), CAST(:keys AS text[])) AS callers (agent_id, caller_key)
+     CROSS JOIN LATERAL (
+           SELECT s.last_seen_at AS at FROM journal_sessions s
+            WHERE s.connection_id = :connection_id AND s.caller_key = callers.caller_key AND s.write_count > 0
+            ORDER BY s.last_seen_at DESC LIMIT 1) AS last
+     GROUP BY callers.agent_id
+""")
+"""One step in the index for each caller, however many sessions it has had."""
 
 
 async def list_last_sessions(
@@ -34,6 +44,17 @@ async def count_sessions(
         .group_by(JournalSession.agent_id)
     )
     return {agent_id: (count, active) for agent_id, count, active in await session.execute(query) if agent_id}
+
+
+async def list_last_writes(session: AsyncSession, connection_id: UUID, agents: Sequence[UUID]) -> dict[UUID, datetime]:
+    """When each agent last wrote; without those that never did."""
+    keys = [(agent_id, key) for agent_id in agents for key in _list_keys([agent_id])]
+    parameters = {
+        "connection_id": connection_id,
+        "agents": [agent_id for agent_id, _ in keys],
+        "keys": [key for _, key in keys],
+    }
+    return {row.agent_id: row.last_write_at for row in await session.execute(_LAST_WRITES, parameters)}
 
 
 async def count_refusals(session: AsyncSession, agents: Sequence[UUID], since: datetime) -> dict[UUID, int]:

@@ -39,10 +39,11 @@ async def count_agent_activity(
 ) -> Mapping[UUID, AgentCounts]:
     sessions = await queries.count_sessions(db, connection_id, agents, since)
     blocked = await queries.count_refusals(db, agents, since)
+    last_writes = await queries.list_last_writes(db, connection_id, agents)
     counts = {}
     for agent_id in agents:
         count, running = sessions.get(agent_id, (0, 0))
-        counts[agent_id] = AgentCounts(count, blocked.get(agent_id, 0), running)
+        counts[agent_id] = AgentCounts(count, blocked.get(agent_id, 0), running, last_writes.get(agent_id))
     return counts
 
 
