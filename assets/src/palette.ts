@@ -45,6 +45,7 @@ class Palette {
 
   toggle(): void {
     if (this.dialog.open) return this.dialog.close();
+    noteVisit();
     this.dialog.showModal();
     this.input.value = "";
     this.isCurrent = this.isEntered = false;
@@ -214,8 +215,19 @@ function remember(option: HTMLAnchorElement): void {
   if (/^\/c\/[^/]+\/data\/[^/]+\/./.test(path)) return;
   const label = option.querySelector(".palette-label")?.textContent ?? "";
   const hint = option.querySelector(".palette-hint")?.textContent ?? "";
-  const others = readRecent().filter((recent) => recent.href !== path);
-  sessionStorage.setItem(RECENT_KEY, JSON.stringify([{ label, hint, href: path }, ...others].slice(0, 2 * MAX_RECENT)));
+  keep({ label, hint, href: path });
+}
+
+function keep(place: Recent): void {
+  const others = readRecent().filter((recent) => recent.href !== place.href);
+  sessionStorage.setItem(RECENT_KEY, JSON.stringify([place, ...others].slice(0, 2 * MAX_RECENT)));
+}
+
+/** The pages and tables that one opens are recent ones too, however one came there; a page is called as its title begins. */
+function noteVisit(): void {
+  const found = /^\/c\/[^/]+\/(?:(data\/)[^/]+|[^/]+)$/.exec(location.pathname);
+  const label = document.title.split(" · ")[0];
+  if (found && label) keep({ label, hint: found[1] ? "table" : "", href: location.pathname });
 }
 
 function readRecent(): Recent[] {
@@ -228,8 +240,7 @@ function readRecent(): Recent[] {
 }
 
 function drawRecent(connection: string): Node[] {
-  const here = location.pathname + location.search;
-  const fitting = readRecent().filter(({ href }) => href !== here && (!href.startsWith("/c/") || href.startsWith(`/c/${connection}`)));
+  const fitting = readRecent().filter(({ href }) => href.split("?")[0] !== location.pathname && (!href.startsWith("/c/") || href.startsWith(`/c/${connection}`)));
   if (fitting.length === 0) return [];
   const group = document.createElement("div");
   group.className = "palette-group";
@@ -266,6 +277,7 @@ function drawRecentItem({ label, hint, href }: Recent): HTMLElement {
 const dialog = document.getElementById("palette");
 if (dialog instanceof HTMLDialogElement) {
   const palette = new Palette(dialog);
+  noteVisit();
   onClick("[data-palette-open]", (_, event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();

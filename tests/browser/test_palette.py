@@ -45,6 +45,20 @@ async def test_what_is_typed_is_found_and_opened_by_keyboard(signed_in: Page, st
     await expect(field).to_be_hidden()
 
 
+async def test_pages_and_tables_that_were_opened_come_first(signed_in: Page, store: Store) -> None:
+    page = signed_in
+    await page.goto(f"{store.table('lamps')}?sort=name")
+    await page.goto(f"/c/{store.connection_id}/sessions")
+    await page.goto(f"/c/{store.connection_id}/agents")
+    await page.keyboard.press("Control+K")
+    recent = page.get_by_role("group", name="Recent").get_by_role("option")
+    await expect(recent).to_have_text(["Sessions", "lampstable"])
+    await expect(recent.first).to_have_attribute("aria-selected", "true")
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h1")).to_have_text("lamps")
+
+
 async def test_commands_run(signed_in: Page, store: Store) -> None:
     page = signed_in
     await page.goto(store.data)

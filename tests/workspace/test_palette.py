@@ -78,6 +78,18 @@ async def test_rows_are_found_by_their_key_and_agents_have_commands(store: Store
     assert switch["Freeze or release all agents…"] == f"/c/{here}/freeze"
 
 
+async def test_before_anything_is_typed_pages_and_used_tables_come_first(store: Store) -> None:
+    here = store.connection_id
+    address = f"/api/v/{here}/rest/v1/stickers?id=eq.1"
+    assert (await store.owner.patch(address, json={"lamp_id": 2})).status_code == 204
+    groups = await find_groups(store.owner, "", here)
+    assert list(groups)[:3] == ["Pages", "Tables", "Commands"]
+    assert groups["Tables"][0].label == "stickers"
+    commands = [option.label for option in groups["Commands"]]
+    assert commands[0] == "Undo the last session"
+    assert commands.index("New agent") < commands.index("Freeze or release all agents…")
+
+
 async def test_a_stranger_finds_nothing_there(store: Store, stranger: httpx.AsyncClient) -> None:
     for typed in ("lamp", "Store", "undo", "new agent", ""):
         assert not [href for _, href in await find(stranger, typed, store.connection_id) if "/c/" in href]

@@ -52,6 +52,9 @@ def list_commands(
             items.append(PaletteItem("New alert", f"{home}/alerts/new", "bell", None, "add create notify webhook"))
         if role.includes(Role.OWNER):
             items.append(PaletteItem("New agent", f"{home}/agents/new", "key", None, "add create token robot"))
+        if role.includes(Role.EDITOR):
+            items.append(PaletteItem("Freeze or release all agents…", f"{home}/freeze", "lock", None, _FREEZE_WORDS))
+        if role.includes(Role.OWNER):
             items += [
                 PaletteItem(
                     f"Edit {one.name}…", f"{home}/agents/{one.id}/edit", "edit", "agent", "change rename limits"
@@ -103,7 +106,7 @@ def _list_stops(home: str, sessions: Sequence[SessionSummary], agents: Sequence[
             items.append(_make_stop("Pause", one.name, f"{path}/pause", "agent"))
             if one.id not in listed:
                 items.append(_make_stop("Freeze", one.name, f"{path}/freeze", "agent"))
-    return [*items, PaletteItem("Freeze or release all agents…", f"{home}/freeze", "lock", None, _FREEZE_WORDS)]
+    return items
 
 
 def _make_stop(verb: str, name: str, href: str, hint: str) -> PaletteItem:

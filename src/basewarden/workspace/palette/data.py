@@ -21,9 +21,10 @@ _LONGEST_KEY = 12
 ROW_SECONDS = 0.8
 
 
-def list_tables(client: TableClient, connection_id: UUID) -> PaletteGroup:
-    """Leaves the schema out of the names where there is only one."""
-    tables = search_tables(client, "")
+def list_tables(client: TableClient, connection_id: UUID, used: Sequence[str]) -> PaletteGroup:
+    """First those that are `used`, in that order. Leaves the schema out of the names where there is only one."""
+    place = {name: number for number, name in reversed(list(enumerate(used)))}
+    tables = sorted(search_tables(client, ""), key=lambda table: place.get(table.name, len(used)))
     has_one_schema = len({table.schema for table in tables}) == 1
     return PaletteGroup("Tables", [_describe_table(table, connection_id, short=has_one_schema) for table in tables])
 

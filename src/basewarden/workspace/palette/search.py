@@ -57,7 +57,10 @@ class PaletteSearch:
     async def search(
         self, db: ReadSession, connection_id: UUID | None, person: Person, connections: Iterable[Any], text: str
     ) -> list[PaletteGroup]:
-        """Without a text: the commands and the main pages. A connection of others counts as none."""
+        """Without a text: the main pages, the tables that were written lately, then commands.
+
+        A connection of others counts as none.
+        """
         role = await self.find_role(connection_id, person)
         current = connection_id if role else None
         sessions = await list_sessions(db, current, limit=SESSIONS_SEARCHED) if current else []
@@ -65,10 +68,9 @@ class PaletteSearch:
         waiting = await read_waiting(db, current) if current else NOTHING_WAITS
         groups = [list_commands(current, role, sessions, agents, waiting, self._extra.list_for(person.email))]
         if current is not None and role is not None:
-            groups.append(list_rooms(current, role))
-            if text:
-                people = _list_people(current, agents, sessions)
-                groups = [groups[1], groups[0], await self._find_tables(current, person, role), *people]
+            rooms, tables = list_rooms(current, role), await self._find_tables(current, person, role, sessions)
+            first = [rooms, *groups, tables, *_list_people(current, agents, sessions)]
+            groups = first if text else [rooms, tables, *groups]
         groups.append(list_connections(connections, current))
         if text:
             has_github, has_billing = self._settings.has_github, self._settings.has_billing
@@ -87,10 +89,13 @@ class PaletteSearch:
             return RowMatches((), is_complete=True)
         return await find_rows(client, connection_id, text)
 
-    async def _find_tables(self, connection_id: UUID, person: Person, role: Role) -> PaletteGroup:
+    async def _find_tables(
+        self, connection_id: UUID, person: Person, role: Role, sessions: Sequence[SessionSummary]
+    ) -> PaletteGroup:
+        used = [name for one in sessions for name in one.table_names]
         try:
             async with asyncio.timeout(SCHEMA_SECONDS):
-                return list_tables(await self._make_client(connection_id, person, role), connection_id)
+                return list_tables(await self._make_client(connection_id, person, role), connection_id, used)
         except (AppError, TimeoutError):
             return PaletteGroup("Tables", [])
 
