@@ -8,10 +8,12 @@ import httpx
 import psycopg
 import pytest
 
+from basewarden.connections import Role
 from basewarden.gateway.refusals import POLICY_CODES
 from basewarden.journal import Refusal, RefusalLog
 from basewarden.journal.refusals import prune_refusals
 from basewarden.journal.refusals.log import MAX_KINDS_AN_HOUR, MAX_QUEUED_KINDS
+from basewarden.journal.timeline import REFUSAL_WORDS, find_remedy
 from scripts.reference import list_errors
 from tests.fixtures.bench import Bench, Workshop, on_both_backends
 from tests.fixtures.journal import JournalDatabase
@@ -230,5 +232,36 @@ async def test_a_deleted_connection_takes_its_refusals_along(workshop: Workshop)
     assert row == (0,)
 
 
-def test_every_code_of_policy_is_an_error_of_ours() -> None:
+def test_every_code_of_policy_is_an_error_of_ours_and_has_words() -> None:
     assert {error.code for error in list_errors()} >= POLICY_CODES
+    assert REFUSAL_WORDS.keys() == POLICY_CODES
+
+
+async def test_pages_offer_what_lets_a_request_pass(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    agent = await bench.agent(tables=["prices"], maxRowsPerWrite=3)
+    session = (await agent.write("PATCH", "/prices?id=eq.1", {"amount": 5})).session_id
+    await agent.http.delete("/prices")
+    await agent.http.delete("/prices?id=gt.0")
+    assert len(await list_refusals(bench)) == 2
+    own = f"/c/{bench.connection_id}/agents/{agent.id}"
+    for path in ("refusals", f"sessions/{session}"):
+        page = (await bench.person.get(f"/c/{bench.connection_id}/{path}")).text
+        assert page.count(f'href="{own}/edit"') == 1, path  # a limit of rows is changed, the need of a filter is not
+        assert page.count("<span>Open agent</span>") == 1, path
+
+
+@pytest.mark.parametrize(
+    ("code", "owner", "editor", "viewer"),
+    [
+        ("row_limit", ("Change limits…", "edit"), ("Open agent", ""), ("Open agent", "")),
+        ("egress_blocked", ("Release…", "release"), ("Release…", "release"), ("Open agent", "")),
+        ("agent_paused", ("Resume…", "resume"), ("Resume…", "resume"), ("Open agent", "")),
+        ("capture_blind", ("Open agent", ""), ("Open agent", ""), ("Open agent", "")),
+    ],
+)
+def test_a_limit_is_not_offered_where_it_would_not_help(
+    code: str, owner: tuple[str, str], editor: tuple[str, str], viewer: tuple[str, str]
+) -> None:
+    roles = (Role.OWNER, Role.EDITOR, Role.VIEWER)
+    assert [find_remedy(code, role) for role in roles] == [owner, editor, viewer]

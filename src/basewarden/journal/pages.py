@@ -27,6 +27,7 @@ from basewarden.journal.sessions import (
 )
 from basewarden.journal.timeline import (
     Timeline,
+    find_remedy,
     hide_requests,
     mark_all_undone,
     mark_undone,
@@ -134,6 +135,7 @@ async def get_session(
         session=summary.session,
         figures=list_figures(summary.changes),
         timeline=timeline,
+        remedies={one.code: find_remedy(one.code, member.role) for one in timeline.refusals},
         viewer_id=member.person.id,
         write=write,
         next_href=_find_next(path, timeline, write),

@@ -16,7 +16,7 @@ from basewarden.core.ids import parse_id
 from basewarden.journal.models import JournalRefusal
 from basewarden.journal.refusals import service
 from basewarden.journal.refusals.queries import count_by_code
-from basewarden.journal.timeline import REFUSAL_WORDS, describe_filter, describe_refused, explain_refusal
+from basewarden.journal.timeline import REFUSAL_WORDS, describe_filter, describe_refused, explain_refusal, find_remedy
 from basewarden.web import PagesDep, Reading
 
 REASONS_SHOWN = 3
@@ -26,7 +26,10 @@ router = APIRouter(prefix="/c/{connection_id}/refusals", include_in_schema=False
 
 @dataclass(frozen=True, slots=True)
 class BlockedRequest:
-    """`title` says in words what was to be done, `filter` by which columns, `summary` is the request without values."""
+    """`title` says in words what was to be done, `filter` by which columns, `summary` is the request without values.
+
+    `remedy` is what lets it pass: the words of a button, and a page below the agent's.
+    """
 
     title: str
     filter: str
@@ -38,6 +41,7 @@ class BlockedRequest:
     session_id: UUID | None
     count: int
     at: datetime
+    remedy: tuple[str, str]
 
 
 @router.get("")
@@ -58,9 +62,8 @@ async def get_refusals(
         request,
         "journal/refusals.html",
         here=f"{here}?{urlencode(kept)}" if kept else here,
-        refusals=[_show(refusal) for refusal in page.refusals],
+        refusals=[_show(refusal, member.role) for refusal in page.refusals],
         facts=_describe_counts(counts) if cursor is None else "",
-        can_manage=member.role.includes(Role.OWNER),
         is_filtered=agent is not None,
         agent_name=shown.agent_name if shown else None,
         agent_href=f"/c/{member.connection.id}/agents/{shown.agent_id}" if shown else None,
@@ -69,7 +72,7 @@ async def get_refusals(
     )
 
 
-def _show(refusal: JournalRefusal) -> BlockedRequest:
+def _show(refusal: JournalRefusal, role: Role) -> BlockedRequest:
     reason = explain_refusal(refusal)
     return BlockedRequest(
         _capitalise(describe_refused(refusal)),
@@ -82,6 +85,7 @@ def _show(refusal: JournalRefusal) -> BlockedRequest:
         refusal.session_id,
         refusal.count,
         refusal.at,
+        find_remedy(refusal.code, role),
     )
 
 
@@ -91,7 +95,7 @@ def _describe_counts(counts: Sequence[tuple[str, int, int]]) -> str:
         return ""
     day, week = sum(one for _, one, _ in counts), sum(one for _, _, one in counts)
     reasons = [f"{of_week:,} because {REFUSAL_WORDS.get(code, code)}" for code, _, of_week in counts[:REASONS_SHOWN]]
-    listed = f": {', '.join(reasons)}" if len(counts) > 1 else ""
+    listed = f": {'; '.join(reasons)}" if len(counts) > 1 else ""
     return f"{week:,} in 7 days, {day:,} in the last 24 hours{listed}."
 
 

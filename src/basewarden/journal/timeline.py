@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from basewarden.connections import Membership
+from basewarden.connections import Membership, Role
 from basewarden.core.brief import make_brief
 from basewarden.db import ReadSession
 from basewarden.journal import queries
@@ -53,6 +53,18 @@ REFUSAL_WORDS = {
     "connection_frozen": "all agents are frozen",
     "capture_unsupported": "this kind of write cannot be recorded",
     "capture_blind": "the connection's role cannot see every row",
+}
+
+_CHANGE_LIMITS = ("Change limits…", "edit")
+_REMEDIES = {
+    "read_only": _CHANGE_LIMITS,
+    "table_denied": _CHANGE_LIMITS,
+    "column_denied": _CHANGE_LIMITS,
+    "row_limit": _CHANGE_LIMITS,
+    "budget_exceeded": _CHANGE_LIMITS,
+    "egress_blocked": ("Release…", "release"),
+    "agent_frozen": ("Release…", "release"),
+    "agent_paused": ("Resume…", "resume"),
 }
 
 
@@ -304,6 +316,16 @@ def explain_refusal(refusal: JournalRefusal) -> str:
     shown = ", ".join(show_name(name) for name in names[:COLUMNS_SHOWN])
     more = f" and {len(names) - COLUMNS_SHOWN} more" if len(names) > COLUMNS_SHOWN else ""
     return f"it would have written to a public table after reading {shown}{more}"
+
+
+def find_remedy(code: str, role: Role) -> tuple[str, str]:
+    """What lets such a request pass, as far as the role may do it: the button's words, and a page below the agent's.
+
+    The agent's own page ("") where nothing does: a limit that is changed would not help.
+    """
+    words, page = _REMEDIES.get(code, ("", ""))
+    needed = Role.OWNER if page == "edit" else Role.EDITOR
+    return (words, page) if page and role.includes(needed) else ("Open agent", "")
 
 
 def describe_filter(summary: str) -> str:
