@@ -21,6 +21,7 @@ import "./live.js";
 import "./menu.js";
 import "./navigate.js";
 import "./palette.js";
+import "./parts.js";
 import "./passkeys.js";
 import "./poll.js";
 import "./print.js";

@@ -3,10 +3,9 @@
  * Enter goes on instead of sending, and the last part asks for a summary of the whole form by the event "summarise".
  */
 import { onArrival, onClick, within } from "./events.js";
+import { enableParts, summarise, summariseSoon } from "./parts.js";
 
-const SUMMARISE_AFTER_MS = 300;
 const SENT_FOR_MS = 10_000;
-const timers = new WeakMap<HTMLFormElement, number>();
 const sent = new Set<HTMLFormElement>();
 
 const FIRST_FIELD = "input:not([type=radio]):enabled, input[type=radio]:checked:enabled, select, textarea";
@@ -43,10 +42,6 @@ function show(form: HTMLFormElement, step: number): void {
 
 function hide(form: HTMLFormElement, selector: string, isHidden: boolean): void {
   for (const element of form.querySelectorAll<HTMLElement>(selector)) element.hidden = isHidden;
-}
-
-function summarise(form: HTMLFormElement): void {
-  form.dispatchEvent(new CustomEvent("summarise"));
 }
 
 /** Shows the first part, up to this one, with a field that the browser refuses; true where there is none. */
@@ -156,32 +151,21 @@ function fill(form: HTMLFormElement, name: string, value: string, ownNames: Set<
     if (name === "name" && !ownNames.has(field.value)) return;
     field.value = value;
   } else if (field instanceof RadioNodeList) field.value = value;
-  for (const part of form.querySelectorAll<HTMLFieldSetElement>("[data-enabled-by]")) enable(part);
-}
-
-/** A part with data-enabled-by="<name>:<value>" is sent only with that choice. */
-function enable(part: HTMLFieldSetElement): void {
-  const [name, value] = (part.dataset["enabledBy"] ?? "").split(":");
-  const field = part.form?.elements.namedItem(name ?? "");
-  part.disabled = field instanceof RadioNodeList && field.value !== value;
+  enableParts(form);
 }
 
 document.addEventListener("input", (event) => {
   const form = event.target instanceof Element ? formOf(event.target) : null;
   if (!form) return;
-  for (const part of form.querySelectorAll<HTMLFieldSetElement>("[data-enabled-by]")) enable(part);
   for (const list of form.querySelectorAll<HTMLFieldSetElement>("[data-needs-one]")) {
     if (!isEmpty(list)) list.querySelector("[data-needs-one-note]")?.remove();
   }
-  if (stepOf(form) !== partsOf(form).length) return;
-  clearTimeout(timers.get(form));
-  timers.set(form, setTimeout(() => summarise(form), SUMMARISE_AFTER_MS));
+  if (stepOf(form) === partsOf(form).length) summariseSoon(form);
 });
 
 onArrival((part) => {
   for (const form of within<HTMLFormElement>(part, "form[data-steps]")) {
     form.noValidate = true;
-    for (const list of form.querySelectorAll<HTMLFieldSetElement>("[data-enabled-by]")) enable(list);
     show(form, stepOf(form));
     if (form.closest("dialog")) form.querySelector<HTMLInputElement>("input[name=name]")?.focus();
   }

@@ -7,7 +7,9 @@ import { onArrival, within } from "./events.js";
 
 const sent = new WeakSet<HTMLFormElement>();
 
+/** A field without a name is not sent, and one with data-unsaved="no" only helps to fill others. */
 function isChanged(field: Element): boolean {
+  if (!field.getAttribute("name") || (field instanceof HTMLElement && field.dataset["unsaved"] === "no")) return false;
   if (field instanceof HTMLInputElement) {
     const isTick = field.type === "checkbox" || field.type === "radio";
     return isTick ? field.checked !== field.defaultChecked : field.type !== "hidden" && field.value !== field.defaultValue;

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.browser.examine import list_found, look_for_violations, press, tab_to
+from tests.browser.examine import list_found, look_for_violations, press, tab_to, walk_by_keyboard
 from tests.fixtures.app import PASSWORD, ServedProduct
 from tests.workspace.conftest import Store
 
@@ -98,6 +98,40 @@ async def test_next_asks_for_what_is_missing_and_an_error_opens_its_step(
     await expect(page.get_by_label("Rows per write")).to_have_value("12")
     await page.get_by_role("button", name="Create agent").click()
     await expect(page.get_by_role("heading", name="“lamp-bot” is ready")).to_be_visible()
+
+
+async def test_an_agent_is_edited_on_one_page_that_says_what_saving_changes(
+    signed_in: Page, store: Store, axe_source: str
+) -> None:
+    page = signed_in
+    wanted = {"name": "lamp-bot", "access": "write", "maxRowsPerWrite": 1000}
+    made = (await store.owner.post(f"/api/connections/{store.connection_id}/agents", json=wanted)).json()
+    await page.goto(f"/c/{store.connection_id}/agents/{made['id']}/edit")
+    save = page.get_by_role("button", name="Save changes")
+    for part in ("Name", "Limits"):
+        await expect(page.get_by_role("group", name=part, exact=True)).to_be_visible()
+    rows = page.get_by_label("Rows per write")
+    await expect(rows).to_be_visible()
+    await expect(page.get_by_text("Nothing is changed yet.")).to_be_visible()
+    await expect(save).to_be_disabled()
+    await rows.fill("12")
+    await expect(page.get_by_role("status").filter(has_text="Rows per write")).to_contain_text("1,000")
+    await expect(save).to_be_enabled()
+    await page.evaluate("scrollTo(0, 0)")  # nothing is half under the bar at the top
+    assert await look_for_violations(page, axe_source) == []
+    for width in (1280, 390):
+        await page.set_viewport_size({"width": width, "height": 800})
+        assert await walk_by_keyboard(page) == []  # nothing is behind the bar that saves
+    await rows.fill("1000")
+    await expect(page.get_by_text("Nothing is changed yet.")).to_be_visible()
+    await expect(save).to_be_disabled()
+    await page.get_by_text("Only these tables").click()
+    await page.get_by_label("lamps", exact=True).check()
+    await expect(page.locator(".form-changes")).to_contain_text("every table")
+    await save.click()
+    await expect(page.get_by_text("Saved. The changes apply from the agent's next request on.")).to_be_visible()
+    (agent,) = (await store.owner.get(f"/api/connections/{store.connection_id}/agents")).json()["agents"]
+    assert (agent["tables"], agent["maxRowsPerWrite"]) == (["public.lamps"], 1000)
 
 
 async def test_every_table_leaves_ticked_boxes_out(signed_in: Page, store: Store) -> None:

@@ -317,6 +317,36 @@ async def test_the_form_begins_with_what_holds_and_saving_it_changes_nothing(
     assert "agent_changed" not in [kind for kind, _, _ in await list_audited(records)]
 
 
+async def test_the_page_says_in_words_what_saving_would_change(owner: httpx.AsyncClient, connection_id: str) -> None:
+    own, _ = await make(owner, connection_id, name="robot", tables=["notes"], maxRowsPerWrite=1000)
+    before = await read(owner, own)
+    page, _ = await open_form(owner, own)
+    assert page.text.count("data-step=") == 3
+    assert "data-steps" not in page.text
+
+    async def describe(of: str = own, **typed: str) -> str:
+        page, form = await open_form(owner, of, **typed)
+        form.action = f"{of}/edit/changes"
+        answer = await form.submit(owner, page)
+        assert answer.status_code == 200, answer.text
+        return " ".join(re.sub(r"<[^>]+>", " ", unescape(answer.text)).split())
+
+    assert await describe() == "Nothing is changed yet."
+    assert await describe(maxRowsPerWrite="5") == "Saving changes this: Rows per write 1,000 → became 5"
+    more = await describe(maxRowsPerWrite="5000", name=HOSTILE, requestsPerMinute="60")
+    assert more.startswith("Saving changes this, and lets the agent do more:")
+    assert "Rows per write 1,000 → became 5,000" in more
+    assert "Requests per minute no limit → became 60" in more
+    assert "Access read and write → became read" in await describe(access="read")
+    assert "cannot be saved yet: Tables are chosen below." in await describe(reach="all")
+    everywhere, _ = await make(owner, connection_id, name="second")
+    assert "Tables every table → became notes" in await describe(everywhere, reach="chosen", table="public.notes")
+    assert "Expires never → became 1 January 2100" in await describe(expiry="date", expiresAt="2100-01-01")
+    assert "cannot be saved yet" in await describe(maxRowsPerWrite="0")
+    assert (await owner.post(f"{own}/edit/changes", data={"name": HOSTILE, "formBase": ""})).text.count("<script") == 0
+    assert await read(owner, own) == before
+
+
 async def test_an_expired_agent_is_edited_without_a_new_expiry(
     owner: httpx.AsyncClient, connection_id: str, records: Records
 ) -> None:

@@ -185,6 +185,7 @@ ROUTES = [
     ("POST", "/c/{id}/agents", None),
     ("GET", "/c/{id}/agents/new", None),
     ("POST", "/c/{id}/agents/summary", None),
+    ("POST", "/c/{id}/agents/{agent}/edit/changes", None),
     ("GET", "/c/{id}/agents/{agent}", None),
     ("GET", "/c/{id}/agents/{agent}/first-request", None),
     ("GET", "/c/{id}/agents/{agent}/revoke", None),

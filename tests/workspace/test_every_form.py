@@ -254,6 +254,7 @@ OWN_TESTS = {
 }
 SCRIPTED = {
     f"{CONNECTION}/agents/summary": "what the form of an agent means, as one types",
+    f"{CONNECTION}/agents/{{agent_id}}/edit/changes": "what the form would change, as one types",
     f"{TABLE}/{{key}}/cell": "an editor in a cell; without script the row's page has the form",
 }
 ALL_CASES = (

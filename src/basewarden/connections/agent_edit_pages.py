@@ -5,9 +5,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from basewarden.accounts import ClientInfoDep, FormConfirmationDep
+from basewarden.connections.agent_change_words import FieldChange, describe_agent_change
 from basewarden.connections.agent_edit_forms import AgentEditForm, fill_in_edit, make_change
+from basewarden.connections.agent_edits import copy_with, make_edit
 from basewarden.connections.agent_form_page import AgentFormPageDep
-from basewarden.connections.agent_forms import LIST_FIELDS
+from basewarden.connections.agent_forms import LIST_FIELDS, gather_errors
 from basewarden.connections.callers import Owner
 from basewarden.connections.routes import AgentEditsDep, AgentsDep, parse_agent_id
 from basewarden.errors import AppError
@@ -30,6 +32,36 @@ async def get_edit(
     agent = await agents.get(session, member.connection.id, parse_agent_id(agent_id))
     context = await form.describe(fill_in_edit(agent), agent=agent)
     return pages.render(request, "connections/agent_edit.html", **context)
+
+
+@router.post("/edit/changes")
+async def post_changes(
+    *,
+    request: Request,
+    agent_id: str,
+    member: Owner,
+    session: Reading,
+    pages: PagesDep,
+    agents: AgentsDep,
+) -> Response:
+    """Renders what saving the form would change, in words, or what is wrong with it; changes nothing."""
+    agent = await agents.get(session, member.connection.id, parse_agent_id(agent_id))
+    form = await parse_form(request, AgentEditForm, lists=LIST_FIELDS)
+    changes: list[FieldChange] = []
+    problems: list[str] = [] if form.data is not None else list(gather_errors(form.errors).values())
+    is_widening = False
+    if form.data is not None:
+        try:
+            edit = make_edit(agent, make_change(form.data.as_agent(), form.typed))
+        except AppError as error:
+            problems = list(gather_errors(form.with_app_error(error).errors).values())
+        else:
+            after = copy_with(agent, edit.values)
+            changes = describe_agent_change(agent, after, edit.fields, member.connection.role)
+            is_widening = edit.is_widening
+    return pages.render(
+        request, "connections/agent_changes.html", changes=changes, problems=problems, is_widening=is_widening
+    )
 
 
 @router.post("/edit")

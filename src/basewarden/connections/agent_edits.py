@@ -116,8 +116,13 @@ def make_edit(agent: Agent, wanted: AgentChange) -> AgentEdit:
     """Raises Invalid where a table would have more than the agent's own access."""
     sent = wanted.model_dump(include=wanted.model_fields_set - _REACH) | _merge_reach(agent, wanted)
     values = {name: value for name, value in sent.items() if _differs(name, getattr(agent, name), value)}
+    return AgentEdit(agent.id, wanted, values, make_caller(agent), make_caller(copy_with(agent, values)))
+
+
+def copy_with(agent: Agent, values: Mapping[str, Any]) -> Agent:
+    """The agent with other values by column; it is not stored."""
     known = {column.key: getattr(agent, column.key) for column in Agent.__table__.columns}
-    return AgentEdit(agent.id, wanted, values, make_caller(agent), make_caller(Agent(**known | values)))
+    return Agent(**{**known, **values})
 
 
 def _merge_reach(agent: Agent, wanted: AgentChange) -> dict[str, Any]:
