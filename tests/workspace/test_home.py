@@ -102,6 +102,24 @@ async def test_activity_says_who_did_what_and_what_was_blocked(bench: Bench) -> 
     assert (await bench.person.post(path, json={"mode": "apply"})).status_code == 200
     page = (await bench.person.get(home(bench))).text
     assert re.search(r'Rows undone, 24 h</span>\s*<span class="figure">5<', page) is not None
+    table = re.findall(r"<caption>Rows and blocked requests by hour.*?<tbody>(.*?)</tbody>", page, re.DOTALL)
+    assert len(table) == 1
+    hours = [[int(one) for one in re.findall(r"<td>(\d+)</td>", row)] for row in table[0].split("</tr>")[:-1]]
+    assert [sum(column) for column in zip(*hours, strict=True)] == [5, 5, 1]  # an hour may have ended in between
+    assert page.count('class="hour-changed"') == page.count('class="hour-undone"') == 1
+    assert page.count('class="hour-blocked"') == 1
+
+
+async def test_rows_are_counted_in_the_hour_of_their_write(bench: Bench) -> None:
+    agent = await bench.agent(name="price-bot")
+    written = await agent.write("PATCH", "/lamps?id=lt.6", {"name": "y"})
+    assert "Rows by hour" in (await bench.person.get(home(bench))).text
+    dsn = bench.product.settings.database_url.reveal()
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as own:
+        moved = "UPDATE journal_writes SET at = at - interval '150 minutes' WHERE session_id = %s"
+        await own.execute(moved, (written.session_id,))
+    page = (await bench.person.get(home(bench))).text
+    assert re.search(r'<th scope="row">2 to 3 hours ago</th><td>5</td><td>0</td><td>0</td>', page) is not None
 
 
 async def test_an_unusually_large_write_and_a_frozen_session_come_first_until_they_are_undone(

@@ -21,7 +21,6 @@ _COUNT_WRITES = """
     SELECT greatest(0, floor(extract(epoch FROM now() - w.at) / :seconds))::int AS age,
            coalesce(sum(w.mutation_count) FILTER (WHERE s.kind <> 'undo'), 0)::bigint AS changed,
            coalesce(sum(w.mutation_count) FILTER (WHERE s.kind = 'undo'), 0)::bigint AS undone,
-           count(DISTINCT w.session_id) AS sessions,
            (SELECT count(*) FROM newest)::bigint AS read
     FROM newest AS w JOIN journal_sessions AS s ON s.id = w.session_id
     WHERE w.state = 'committed' AND s.status <> 'expired'
