@@ -42,7 +42,7 @@ function makeField(cell: HTMLTableCellElement, column: string, text: string, typ
   if (field instanceof HTMLTextAreaElement) field.rows = 1;
   field.value = typed || text;
   form.append(field);
-  cell.style.minWidth = `${cell.offsetWidth}px`;
+  cell.style.minWidth = `${cell.getBoundingClientRect().width}px`;
   cell.classList.add("is-editing");
   cell.append(form);
   return field;

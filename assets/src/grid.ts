@@ -4,8 +4,6 @@ import htmx from "htmx.org";
 import { finishDraft, handOver, isDrafted, isPrinting, startDraft, stopDraft } from "./draft.js";
 import { onArrival, onClick, within } from "./events.js";
 
-/** How near an editor comes to the grid's edge. */
-const EDGE = 8;
 const STEPS: Record<string, readonly [number, number]> = {
   ArrowUp: [-1, 0],
   ArrowDown: [1, 0],
@@ -143,18 +141,24 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.target instanceof HTMLTableCellElement && detail.shouldSwap) handOver(event.target);
   const row = event.target instanceof HTMLElement ? event.target.closest("tr") : null;
   if (!row || !gridOf(row)) return;
-  width = event.target instanceof HTMLTableCellElement ? event.target.offsetWidth : 0;
+  width = event.target instanceof HTMLTableCellElement ? event.target.getBoundingClientRect().width : 0;
   column = Math.max(0, Array.from(row.cells).findIndex((cell) => cell.classList.contains("is-editing")));
   isTicked = row.querySelector<HTMLInputElement>("input[name='key']")?.checked ?? false;
 });
 
-/** Moves an editor to the left where the grid's edge would cut it. */
+/** Brings an editor into sight. Sideways only its cell counts, whose text must not move; what is still cut moves over the grid. */
 function showEditor(form: HTMLFormElement): void {
-  const edges = form.closest(".grid-wrap")?.getBoundingClientRect();
-  const box = form.getBoundingClientRect();
-  const over = edges ? box.right - Math.min(edges.right, innerWidth) + EDGE : 0;
-  if (edges && over > 0) form.style.left = `${Math.round(form.offsetLeft - Math.min(over, box.left - edges.left - EDGE))}px`;
-  form.scrollIntoView({ block: "nearest", inline: "nearest" });
+  const wrap = form.closest<HTMLElement>(".grid-wrap");
+  if (wrap) {
+    form.closest("td")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    const left = wrap.scrollLeft;
+    form.scrollIntoView({ block: "nearest", inline: "nearest" });
+    wrap.scrollLeft = left;
+    const edges = wrap.getBoundingClientRect();
+    const box = form.getBoundingClientRect();
+    const over = Math.max(0, box.right - Math.min(edges.right, innerWidth)) - Math.max(0, edges.left - box.left);
+    if (over !== 0) form.style.left = `${Math.round(form.offsetLeft - over)}px`;
+  }
   finishDraft(form);
 }
 

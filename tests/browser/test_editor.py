@@ -227,6 +227,51 @@ async def check_is_whole(cell: Locator) -> None:
     assert right <= pencil["x"] or pencil["x"] + pencil["width"] <= left
 
 
+CELL_LOOK = """cell => {
+  const range = document.createRange();
+  range.selectNode(Array.from(cell.childNodes).find((node) => node instanceof Text));
+  const text = range.getBoundingClientRect(), box = cell.getBoundingClientRect(), look = getComputedStyle(cell);
+  return { box: [box.left, box.top], width: box.width, height: box.height, text: [text.left, text.right], paddingTop: parseFloat(look.paddingTop),
+    font: [look.fontFamily, look.fontSize, look.fontWeight, look.lineHeight] };
+}"""
+FIELD_LOOK = """field => {
+  const box = field.getBoundingClientRect(), look = getComputedStyle(field);
+  return { box: [box.left, box.top], width: box.width, right: box.right, height: box.height,
+    padding: [look.paddingTop, look.paddingRight, look.paddingLeft].map(parseFloat),
+    font: [look.fontFamily, look.fontSize, look.fontWeight, look.lineHeight] };
+}"""
+
+
+@pytest.mark.parametrize(("column", "name"), [(0, "name"), (4, "price")])
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_the_editor_lies_exactly_on_its_cell(
+    grid: Page, store: Store, width: int, column: int, name: str
+) -> None:
+    """The text does not move by a pixel when it opens."""
+    await store.behind.execute("update lamps set price = 5 where id = 1")  # a column that is not cut on a phone
+    await grid.set_viewport_size({"width": width, "height": 800})
+    await grid.reload()
+    cell = find_cell(grid, 1, column)
+    await cell.evaluate("cell => cell.scrollIntoView({ block: 'nearest', inline: 'nearest' })")
+    await cell.hover()
+    before = await cell.evaluate(CELL_LOOK)
+    await cell.dblclick()
+    await expect(grid.locator("form.cell-form")).to_be_visible()
+    field = await grid.get_by_role("textbox", name=name, exact=True).evaluate(FIELD_LOOK)
+    is_number = name == "price"
+    assert field["font"] == before["font"]
+    assert field["height"] == pytest.approx(before["height"], abs=0.5)
+    assert field["width"] >= before["width"] - 0.5
+    assert field["box"][1] == pytest.approx(before["box"][1], abs=0.5)
+    top, right, left = field["padding"]
+    assert top == pytest.approx(before["paddingTop"], abs=0.01)
+    if is_number:
+        assert field["right"] - right == pytest.approx(before["text"][1], abs=0.5)
+    else:
+        assert field["box"][0] == pytest.approx(before["box"][0], abs=0.5)
+        assert field["box"][0] + left == pytest.approx(before["text"][0], abs=0.5)
+
+
 async def test_a_connection_string_in_the_wrong_field_is_moved(grid: Page) -> None:
     await grid.goto("/connections/new")
     await grid.get_by_text("Supabase project API", exact=True).click()
