@@ -110,9 +110,14 @@ def find_kind(column: Column) -> str:
 
 
 def list_shown_columns(table: Table, chosen: Collection[str] = ()) -> list[Column]:
-    """The columns of a grid, of which `chosen` empty means all: what people call a row, its key, then the others."""
+    """The columns of a grid, of which `chosen` empty means all: what people call a row, its key, then the others.
+
+    A key that says nothing to people comes last where a row has a label.
+    """
     pinned = choose_pinned(table)
-    ordered = dict.fromkeys([*([pinned] if pinned else []), *table.key, *table.columns])
+    last = [name for name in table.key if table.columns[name].base_type == "uuid" and choose_label(table) is not None]
+    first = [name for name in [*([pinned] if pinned else []), *table.key, *table.columns] if name not in last]
+    ordered = dict.fromkeys([*first, *last])
     return [table.columns[name] for name in ordered if name in chosen or not chosen]
 
 
