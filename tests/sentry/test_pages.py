@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from basewarden.core.ids import make_id
+from basewarden.sentry.finding_view import list_facts
 from tests.alerts.test_events import query
 from tests.fixtures.bench import Bench, Workshop
 from tests.fixtures.html_forms import find_forms
@@ -304,3 +305,20 @@ async def test_through_an_api_alone_it_asks_for_a_connection_string(workshop: Wo
     assert "Scan in progress" not in await bench.open()
     viewer = await bench.add_member("viewer")
     assert "An owner of this connection can add one" in await bench.open(client=viewer)
+
+
+def test_what_the_catalog_says_is_shown_in_words() -> None:
+    catalog = {
+        "roles": ["anon"],
+        "is_definer": True,
+        "rights": {"anon": ["select"]},
+        "policies": [{"name": "all", "check": None, "using": "true", "is_permissive": True, "roles": ["anon", "x"]}],
+        "columns": [],
+    }
+    assert list_facts(catalog) == [
+        ("Roles", ["anon"]),
+        ("Definer", ["yes"]),
+        ("Rights", ["anon: select"]),
+        ("Policies", ["all, using true, permissive, roles anon, x"]),
+        ("Columns", ["none"]),
+    ]

@@ -137,8 +137,8 @@ async def test_an_agent_that_writes_is_frozen(store: Store) -> None:
     ("role", "may"),
     [
         ("viewer", ()),
-        ("editor", ("Undo", "Freeze robot", "Freeze or release", "New alert")),
-        ("owner", ("Undo", "Freeze robot", "Freeze or release", "New agent", "New alert")),
+        ("editor", ("Undo", "Freeze robot", "Freeze or release", "New alert", "Scan with the sentry")),
+        ("owner", ("Undo", "Freeze robot", "Freeze or release", "New agent", "New alert", "Scan with the sentry")),
     ],
 )
 async def test_a_role_sees_only_its_own_commands(

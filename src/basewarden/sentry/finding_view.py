@@ -59,13 +59,13 @@ class ShownEvent:
 
 @dataclass(frozen=True, slots=True)
 class ShownFinding:
-    """`facts` are what the catalog says, as name and text. `emptiness` says that the object has no row."""
+    """`facts` are what the catalog says, as name and lines. `emptiness` says that the object has no row."""
 
     line: FindingLine
     explanation: str
     probes: Sequence[ShownProbe]
     emptiness: str
-    facts: Sequence[tuple[str, str]]
+    facts: Sequence[tuple[str, Sequence[str]]]
     request: str | None
     fix: str | None
     events: Sequence[ShownEvent]
@@ -113,13 +113,36 @@ def name_object(found: Mapping[str, Any]) -> str:
     return f"{name}.{found['column']}" if found["column"] else name
 
 
-def list_facts(catalog: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(_name_fact(name), _show_fact(value)) for name, value in catalog.items()]
+def list_facts(catalog: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:
+    return [(_capitalise(_name_fact(name)), _list_lines(value)) for name, value in catalog.items()]
 
 
 def _name_fact(name: str) -> str:
-    words = name.removeprefix("is_").removeprefix("has_").replace("_", " ")
-    return words[:1].upper() + words[1:]
+    return name.removeprefix("is_").removeprefix("has_").replace("_", " ")
+
+
+def _capitalise(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _list_lines(value: Any) -> list[str]:
+    """A line for each thing of which the catalog says several."""
+    if isinstance(value, dict):
+        return [f"{name}: {_show_fact(one)}" for name, one in value.items()] or ["none"]
+    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        return [_show_thing(one) if isinstance(one, dict) else _show_fact(one) for one in value]
+    return [_show_fact(value)]
+
+
+def _show_thing(thing: Mapping[str, Any]) -> str:
+    """What is true of it, its name first."""
+    said = [
+        _name_fact(name) if one is True else f"{_name_fact(name)} {_show_fact(one)}"
+        for name, one in thing.items()
+        if name != "name" and one not in (None, False, [], "")
+    ]
+    name = [str(thing["name"])] if thing.get("name") else []
+    return ", ".join([*name, *said])
 
 
 def _show_fact(value: Any) -> str:

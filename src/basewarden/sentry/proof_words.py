@@ -8,7 +8,6 @@ from basewarden.sentry.probing import MOST_ROWS, ProbeCaller, ProbeOutcome
 from basewarden.sentry.words import list_names
 from basewarden.web import count_things
 
-NOT_TRIED: Final = "The catalog shows it; nothing had to be tried."
 _EMPTY: Final = "It has no row yet, so there was nothing to read."
 _CALLERS: Final = {
     ProbeCaller.ANON: ("A stranger", "with the public key, not signed in"),
@@ -35,11 +34,11 @@ def show_probes(evidence: Mapping[str, Any]) -> tuple[ShownProbe, ...]:
 
 
 def describe_proof(evidence: Mapping[str, Any]) -> str:
-    """Returns one or two sentences: the worst that a probe saw, or why nothing is proved."""
+    """Returns a sentence: the worst that a probe saw, or why nothing is proved; "" where the catalog alone shows it."""
     probes = evidence["probes"]
     tried = [one for one in probes if one["outcome"] != ProbeOutcome.NOT_RUN]
     if not tried:
-        return f"Not tried: {probes[0]['reason']}" if probes else NOT_TRIED
+        return f"Not tried: {probes[0]['reason']}" if probes else ""
     for one in tried:
         if one["outcome"] == ProbeOutcome.ROWS:
             columns = f", with {list_names(one['columns'])}" if one["columns"] else ""
