@@ -54,19 +54,20 @@ from basewarden.web import (
 from basewarden.workspace import wiring as workspace
 
 _HERE = Path(__file__).parent
-_ROUTES = list_routes(
-    *accounts.ROUTERS,
-    *billing.ROUTERS,
-    *connections.ROUTERS,
-    *journal.ROUTERS,
-    *undo.ROUTERS,
-    *approvals.ROUTERS,
-    *sentry.ROUTERS,
-    *alerts.ROUTERS,
-    *contact.ROUTERS,
-    *operations.ROUTERS,
-    *workspace.ROUTERS,
+_WITH_ROUTES = (
+    accounts,
+    billing,
+    connections,
+    journal,
+    undo,
+    approvals,
+    sentry,
+    alerts,
+    contact,
+    operations,
+    workspace,
 )
+_ROUTES = list_routes(*(router for feature in _WITH_ROUTES for router in feature.ROUTERS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,21 +113,9 @@ def build_registry(
     for feature in (vault, jobs, mail, audit):
         feature.wire(registry)
     accounts.wire(registry, limits=limits or AccountLimits(), cost=cost or PasswordCost(), clock=clock)
-    above = (
-        contact,
-        billing,
-        connections,
-        policy,
-        journal,
-        proposals,
-        gateway,
-        undo,
-        approvals,
-        sentry,
-        alerts,
-        workspace,
-    )
-    for feature in above:
+    for feature in (contact, billing, connections, policy, journal, proposals, gateway, undo):
+        feature.wire(registry)
+    for feature in (approvals, sentry, alerts, workspace):
         feature.wire(registry)
     _wire_personal_data(registry)
     operations.wire(registry, _list_pruners(registry))
