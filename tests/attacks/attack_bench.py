@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 
 from tests.attacks.corpus import AgentProfile, AttackScript
 from tests.fakes.supabase import Supabase
-from tests.fixtures.app import ServedProduct
+from tests.fixtures.app import PASSWORD, ServedProduct
 from tests.fixtures.bench import Backend, Bench, BenchAgent, Row, Workshop
 from tests.fixtures.postgres import PostgresServer
 
@@ -66,6 +66,9 @@ class AttackBench:
     own: psycopg.AsyncConnection[Row] = field(repr=False)
 
     async def make_agent(self, script: AttackScript, profile: AgentProfile) -> BenchAgent:
+        """The scripts of a slow run take longer than a sign-in is recent, and a new agent needs a recent one."""
+        confirmed = await self.bench.person.post("/api/account/reauth", json={"password": PASSWORD})
+        assert confirmed.is_success, confirmed.text
         return await self.bench.agent(**{**profile.policy, **script.policy})
 
     async def read_rows(self) -> ProjectRows:

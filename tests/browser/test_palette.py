@@ -63,6 +63,7 @@ async def test_commands_run(signed_in: Page, store: Store) -> None:
     page = signed_in
     await page.goto(store.data)
     await page.keyboard.press("Control+K")
+    await page.keyboard.type("agents")
     await page.get_by_role("option", name="Agents", exact=True).click()
     await expect(page.locator("h1")).to_have_text("Agents")
     assert "/agents" in await page.evaluate("sessionStorage.getItem('basewarden.recent')")

@@ -225,6 +225,29 @@ class Records:
         )
         await self.insert("agent_reads", agent_id=agent_id, table_name="public.notes", column_name=word)
 
+    async def add_finding(self, word: str, connection_id: UUID | str, person_id: UUID) -> None:
+        """One of the sentry, of one scan, that the person has acknowledged in their words."""
+        finding_id = uuid4()
+        await self.insert("sentry_scans", id=uuid4(), connection_id=connection_id, status="done", failure=word)
+        await self.insert(
+            "sentry_findings",
+            id=finding_id,
+            connection_id=connection_id,
+            severity="info",
+            object=Json({}),
+            evidence=Json({}),
+            **dict.fromkeys(("fingerprint", "rule", "title", "explanation"), word),
+        )
+        await self.insert(
+            "sentry_finding_events",
+            id=uuid4(),
+            finding_id=finding_id,
+            kind="acknowledged",
+            actor_id=person_id,
+            actor_name=word,
+            reason=word,
+        )
+
     async def add_alert(self, word: str, connection_id: UUID | str, person_id: UUID) -> None:
         """A webhook with one message, whose receiver has answered with `word`."""
         alert_id = uuid4()

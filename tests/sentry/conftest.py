@@ -34,7 +34,7 @@ async def supabase_template(postgres: PostgresServer) -> AsyncIterator[str]:
     """A database to be copied: its roles are the server's."""
     dsn = await postgres.create_database()
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as admin:
-        for role in ("anon", "authenticated", "service_role"):
+        for role in ("anon", "authenticated", "service_role BYPASSRLS"):  # the demo shares the last one
             await admin.execute(_ROLES.format(role).encode())
         await admin.execute(_SUPABASE.encode())
     yield dsn.rpartition("/")[2]

@@ -181,7 +181,7 @@ SAFE = [
         "the server's role bypasses",
         "api_role_bypasses_rls",
         "ALTER ROLE service_role BYPASSRLS",
-        "ALTER ROLE service_role NOBYPASSRLS",
+        "ALTER ROLE service_role BYPASSRLS",
     ),
     FunctionShape(
         "a role that has nothing",

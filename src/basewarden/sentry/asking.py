@@ -1,8 +1,12 @@
 """Asks a project's database something in a transaction of its own that is READ ONLY, short and always rolled back."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from pgrest import DbConnection, Rows, Statement, roll_back
+
+_PATH: Final = b"pg_catalog, pg_temp"
+"""So that no temporary table is taken for one of the catalog."""
 
 
 async def ask(connection: DbConnection, seconds: float, statements: Sequence[Statement]) -> list[Rows]:
@@ -16,8 +20,8 @@ async def ask(connection: DbConnection, seconds: float, statements: Sequence[Sta
         Statement(
             "SELECT pg_catalog.set_config('statement_timeout', $1, true),"
             " pg_catalog.set_config('lock_timeout', $1, true),"
-            " pg_catalog.set_config('search_path', 'pg_catalog', true), pg_catalog.set_config('jit', 'off', true)",
-            (str(round(seconds * 1000)).encode(),),
+            " pg_catalog.set_config('search_path', $2, true), pg_catalog.set_config('jit', 'off', true)",
+            (str(round(seconds * 1000)).encode(), _PATH),
         ),
     )
     answers = await connection.run([*opening, *statements, *roll_back(connection)])

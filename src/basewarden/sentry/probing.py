@@ -89,10 +89,10 @@ async def _read_as(acquire: Acquire, found: ScannedObject, caller: ProbeCaller, 
     role = "anon" if caller is ProbeCaller.ANON else "authenticated"
     if role not in roles:
         return RowProbe(caller, ProbeOutcome.NOT_RUN, reason=f"The database has no role {role}.")
-    statements = [*_become(role), _count(found), _list_columns(found)]
+    statements = [*_become(role), _list_columns(found), _open_schema(found), _count(found)]
     try:
         async with acquire() as connection:
-            *_, counted, columns = await ask(connection, PROBE_SECONDS, statements)
+            *_, columns, _, counted = await ask(connection, PROBE_SECONDS, statements)
     except DatabaseError as error:
         return _explain(caller, error, role)
     except PgrestError as error:
@@ -116,8 +116,14 @@ def _become(role: str) -> list[Statement]:
     ]
 
 
+def _open_schema(found: ScannedObject) -> Statement:
+    """The search path of a request to the API, for functions of the project that rely on it."""
+    path = f"{quote_ident(found.schema)}, public, extensions".encode()
+    return Statement("SELECT pg_catalog.set_config('search_path', $1, true)", (path,))
+
+
 def _count(found: ScannedObject) -> Statement:
-    return Statement(f"SELECT count(*) FROM (SELECT FROM {quote_object(found)} LIMIT {MOST_ROWS}) AS seen")
+    return Statement(f"SELECT pg_catalog.count(*) FROM (SELECT FROM {quote_object(found)} LIMIT {MOST_ROWS}) AS seen")
 
 
 def _list_columns(found: ScannedObject) -> Statement:
