@@ -84,6 +84,35 @@ async def test_a_hole_is_found_proved_and_closed(workshop: Workshop) -> None:
     assert [one["kind"] for one in detail["history"]] == ["reopened", "resolved", "opened"]
 
 
+async def test_a_list_that_is_open_on_purpose_is_another_finding(workshop: Workshop) -> None:
+    bench = await open_holes(workshop)
+    await scan(bench)
+    await bench.run(
+        "INSERT INTO countries VALUES (1, 'x'); ALTER TABLE countries ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY open ON countries FOR SELECT USING (true)"
+    )
+    assert (await scan(bench))["closed"] >= 1
+    assert set(await list_findings(bench)) == {"people"}
+    open_now = await list_findings(bench, "?rule=policy_always_true_read")
+    assert open_now["countries"]["severity"] != "critical"
+
+
+async def test_a_finding_stays_open_while_its_rows_are_read(workshop: Workshop) -> None:
+    """No rule asks what a function of the project in a policy does; the probe does."""
+    bench = await open_holes(workshop)
+    await scan(bench)
+    await bench.run(
+        "ALTER TABLE people ENABLE ROW LEVEL SECURITY;"
+        "CREATE FUNCTION is_shown() RETURNS boolean LANGUAGE sql STABLE AS 'SELECT true';"
+        "CREATE POLICY odd ON people FOR SELECT USING (is_shown())"
+    )
+    await scan(bench)
+    assert "people" in await list_findings(bench)
+    await bench.run("DROP POLICY odd ON people")
+    await scan(bench)
+    assert "people" not in await list_findings(bench)
+
+
 async def test_a_critical_finding_is_an_event_of_alerts_once(workshop: Workshop) -> None:
     bench = await open_holes(workshop)
     body = {"channel": "webhook", "target": "http://127.0.0.1:9/hook", "events": ["finding_critical"]}

@@ -20,7 +20,7 @@ _MOST_STEPS: Final = 20_000
 class PolicyCaller(StrEnum):
     """A STRANGER is signed in and owns nothing; a FORGER is one who wrote what suits them into their own metadata."""
 
-    SIGNED_OUT = "nobody"
+    SIGNED_OUT = "signed_out"
     STRANGER = "stranger"
     FORGER = "forger"
     OWNER = "owner"

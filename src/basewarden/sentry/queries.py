@@ -76,8 +76,32 @@ async def lock_findings(session: WriteSession, connection_id: UUID) -> dict[str,
     return {found.fingerprint: found for found in await session.scalars(query)}
 
 
-async def insert_finding(session: WriteSession, values: Mapping[str, Any]) -> None:
-    await session.execute(insert(SentryFinding).values(values))
+async def insert_findings(session: WriteSession, findings: Sequence[Mapping[str, Any]]) -> None:
+    if findings:
+        await session.execute(insert(SentryFinding), findings)
+
+
+async def note_seen(session: WriteSession, connection_id: UUID, fingerprints: Collection[str]) -> None:
+    query = update(SentryFinding).where(
+        SentryFinding.connection_id == connection_id, SentryFinding.fingerprint == func.any(list(fingerprints))
+    )
+    await session.execute(query.values(last_seen_at=func.now()))
+
+
+async def resolve_findings(session: WriteSession, finding_ids: Sequence[UUID]) -> None:
+    values = {"status": FindingStatus.RESOLVED, "acknowledged_until": None}
+    await session.execute(update(SentryFinding).where(SentryFinding.id == func.any(list(finding_ids))).values(values))
+
+
+async def list_unresolved(
+    session: AsyncSession, connection_id: UUID, rules: Collection[str]
+) -> Sequence[SentryFinding]:
+    query = select(SentryFinding).where(
+        SentryFinding.connection_id == connection_id,
+        SentryFinding.status != FindingStatus.RESOLVED,
+        SentryFinding.rule.in_(rules),
+    )
+    return (await session.scalars(query)).all()
 
 
 async def update_finding(session: WriteSession, finding_id: UUID, values: Mapping[str, Any]) -> None:

@@ -1,21 +1,27 @@
 """One scan of a project: every rule, then a probe of what the findings say can be read."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from basewarden.sentry.asking import ask
 from basewarden.sentry.fingerprints import make_fingerprint
 from basewarden.sentry.probing import ProbeCaller, ProbeOutcome, Proof, RowProbe, probe_rows
 from basewarden.sentry.rule import Rule, ScannedObject
-from basewarden.sentry.scanning import Acquire, RuleFinding, RuleOutcome, RuleState, run_rule
+from basewarden.sentry.scanning import Acquire, RuleFinding, RuleOutcome, RuleState, run_rules
 from pgrest import Statement
 
 MOST_PROBED = 500
 """Objects of one scan: for further ones the catalog alone counts, and their findings show that."""
+PROBES_SECONDS = 60.0
+"""Of all probes together, for the same reason."""
 _ROLES = Statement("SELECT rolname::text FROM pg_roles WHERE rolname IN ('anon', 'authenticated')")
 _SECONDS = 2.0
-_NOT_PROBED = Proof((RowProbe(ProbeCaller.ANON, ProbeOutcome.NOT_RUN, reason="Too many objects were found."),))
-NoteOutcome = Callable[[RuleOutcome], Awaitable[None]]
+_NOTE_SECONDS = 5.0
+_TOO_MANY = "There were too many objects to try each."
+_NOT_PROBED = Proof((RowProbe(ProbeCaller.ANON, ProbeOutcome.NOT_RUN, reason=_TOO_MANY),))
+NoteOutcomes = Callable[[Sequence[RuleOutcome]], Awaitable[None]]
 
 
 @dataclass
@@ -44,36 +50,59 @@ class ScanResult:
         """The rules whose silence about an object means something."""
         return frozenset(one.rule.id for one in self.outcomes if one.state is RuleState.RAN and one.reason is None)
 
+    def may_close(self, found: ScannedObject) -> bool:
+        """Not while a probe still reads its rows, or there was no time to try, unless another finding reports that."""
+        whole = found._replace(column=None)
+        proof = self.proofs.get(whole)
+        return proof is None or whole in self._reported or not (proof.is_read or proof is _NOT_PROBED)
 
-async def scan_database(
-    acquire: Acquire, rules: Sequence[Rule], schemas: Sequence[str], note: NoteOutcome
-) -> ScanResult:
-    """Calls `note` with each rule's outcome as it comes. Raises DatabaseError where nothing can be asked at all."""
-    async with acquire() as connection:
-        (rows,) = await ask(connection, _SECONDS, [_ROLES])
-    roles = frozenset((row[0] or b"").decode() for row in rows.rows)
-    result = ScanResult()
-    for rule in rules:
-        outcome = await run_rule(acquire, rule, schemas)
-        result.outcomes.append(outcome)
-        await note(outcome)
-    for found in [one for outcome in result.outcomes for one in outcome.found if one.rule.reads_rows]:
-        await _probe(acquire, found.hit.object, roles, result)
-    return result
+    @cached_property
+    def _reported(self) -> frozenset[ScannedObject]:
+        found = (one for outcome in self.outcomes for one in outcome.found if one.rule.reads_rows)
+        return frozenset(one.hit.object._replace(column=None) for one in found)
 
 
-async def prove_again(acquire: Acquire, objects: Sequence[ScannedObject], result: ScanResult) -> None:
-    """Probes what no rule finds any more: a finding closes only when the probe agrees."""
-    if objects:
-        async with acquire() as connection:
+class Scan:
+    """`note` is called with what is known so far, whenever that is more, or time has passed."""
+
+    def __init__(self, acquire: Acquire, note: NoteOutcomes) -> None:
+        self.result = ScanResult()
+        self._acquire = acquire
+        self._note = note
+        self._roles: frozenset[str] = frozenset()
+        self._until = 0.0
+        self._noted = time.monotonic()
+
+    async def run(self, rules: Sequence[Rule], schemas: Sequence[str]) -> None:
+        """Every rule, and a probe of what it found. Raises DatabaseError where nothing can be asked at all."""
+        async with self._acquire() as connection:
             (rows,) = await ask(connection, _SECONDS, [_ROLES])
-        roles = frozenset((row[0] or b"").decode() for row in rows.rows)
+        self._roles = frozenset((row[0] or b"").decode() for row in rows.rows)
+        for group in _group_by_query(rules):
+            self.result.outcomes += await run_rules(self._acquire, group, schemas)
+            await self._note(self.result.outcomes)
+        self._until = time.monotonic() + PROBES_SECONDS
+        found = [one.hit.object for outcome in self.result.outcomes for one in outcome.found if one.rule.reads_rows]
+        await self.prove(found)
+
+    async def prove(self, objects: Iterable[ScannedObject]) -> None:
+        """Also of what no rule finds any more: a finding closes only when the probe agrees."""
         for found in objects:
-            await _probe(acquire, found, roles, result)
+            await self._probe(found._replace(column=None))
+            if time.monotonic() - self._noted > _NOTE_SECONDS:
+                self._noted = time.monotonic()
+                await self._note(self.result.outcomes)
+
+    async def _probe(self, found: ScannedObject) -> None:
+        if found in self.result.proofs:
+            return
+        is_over = len(self.result.proofs) >= MOST_PROBED or time.monotonic() > self._until
+        self.result.proofs[found] = _NOT_PROBED if is_over else await probe_rows(self._acquire, found, self._roles)
 
 
-async def _probe(acquire: Acquire, found: ScannedObject, roles: frozenset[str], result: ScanResult) -> None:
-    whole = found._replace(column=None)
-    if whole not in result.proofs:
-        is_over = len(result.proofs) >= MOST_PROBED
-        result.proofs[whole] = _NOT_PROBED if is_over else await probe_rows(acquire, whole, roles)
+def _group_by_query(rules: Sequence[Rule]) -> Iterable[Sequence[Rule]]:
+    """In their order; those with one query and the same needs together."""
+    groups: dict[tuple[str, tuple[str, ...]], list[Rule]] = {}
+    for rule in rules:
+        groups.setdefault((rule.query, tuple(rule.needs)), []).append(rule)
+    return groups.values()

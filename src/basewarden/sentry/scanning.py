@@ -12,7 +12,7 @@ import msgspec
 
 from basewarden.sentry.asking import ask
 from basewarden.sentry.rule import Hit, ObjectType, Rule, RuleVerdict, ScannedObject
-from pgrest import DatabaseError, DbConnection, PgrestError, Statement
+from pgrest import DatabaseError, DbConnection, PgrestError, Rows, Statement
 
 RULE_SECONDS = 5.0
 MOST_HITS = 2_000
@@ -21,6 +21,7 @@ MOST_ROWS = 20_000
 """That a rule looks at, of which most are harmless."""
 _AT_ONCE = 20
 """Rows looked at before others come in between: a policy takes a millisecond to assess."""
+_DECODED_AT_ONCE = 200
 _TIMED_OUT: Final = frozenset({"57014", "55P03"})
 _NOT_ALLOWED: Final = "42501"
 _KNOWN = Statement(
@@ -72,35 +73,46 @@ _decode = msgspec.json.Decoder(_Row).decode
 
 
 async def run_rule(acquire: Acquire, rule: Rule, schemas: Sequence[str]) -> RuleOutcome:
-    started = time.monotonic()
+    (outcome,) = await run_rules(acquire, [rule], schemas)
+    return outcome
+
+
+async def run_rules(acquire: Acquire, rules: Sequence[Rule], schemas: Sequence[str]) -> list[RuleOutcome]:
+    """Of rules with one and the same query and needs, which the database is asked once. The first bears the time."""
+    started, first = time.monotonic(), rules[0]
     try:
         async with acquire() as connection:
-            missing = await _find_missing(connection, rule.needs)
+            missing = await _find_missing(connection, first.needs)
             if missing:
-                return RuleOutcome(rule, RuleState.NOT_APPLICABLE, f"There is no {missing}.")
-            hits = await _ask_rule(connection, rule, schemas)
+                reason = f"There is no {missing}."
+                return [RuleOutcome(rule, RuleState.NOT_APPLICABLE, reason) for rule in rules]
+            hits = await _ask_rule(connection, first, schemas)
     except DatabaseError as error:
-        return _explain(rule, error, time.monotonic() - started)
+        return [_explain(rule, error, time.monotonic() - started) for rule in rules]
     except PgrestError as error:
-        return RuleOutcome(rule, RuleState.NOT_RUN, error.message)
+        return [RuleOutcome(rule, RuleState.NOT_RUN, error.message) for rule in rules]
     except msgspec.DecodeError:  # what a PostgreSQL never answers
-        return RuleOutcome(rule, RuleState.FAILED, "The database answered something else than was asked.")
-    found = await _assess_hits(rule, hits[:MOST_ROWS])
-    reason = None
-    if len(hits) > MOST_ROWS or len(found) > MOST_HITS:
-        reason = f"Only the first {MOST_ROWS:,} were looked at, and the first {MOST_HITS:,} findings kept."
-    return RuleOutcome(rule, RuleState.RAN, reason, found[:MOST_HITS], time.monotonic() - started)
+        reason = "The database answered something else than was asked."
+        return [RuleOutcome(rule, RuleState.FAILED, reason) for rule in rules]
+    outcomes = []
+    for rule in rules:
+        outcomes.append(await _assess_hits(rule, hits, started))
+        started = time.monotonic()
+    return outcomes
 
 
-async def _assess_hits(rule: Rule, hits: Sequence[Hit]) -> list[RuleFinding]:
+async def _assess_hits(rule: Rule, hits: Sequence[Hit], started: float) -> RuleOutcome:
     found: list[RuleFinding] = []
-    for start in range(0, len(hits), _AT_ONCE):
+    for start in range(0, min(len(hits), MOST_ROWS), _AT_ONCE):
         for hit in hits[start : start + _AT_ONCE]:
             verdict = rule.assess(hit)
             if verdict is not None:
                 found.append(RuleFinding(rule, hit, verdict))
         await asyncio.sleep(0)
-    return found
+    reason = None
+    if len(hits) > MOST_ROWS or len(found) > MOST_HITS:
+        reason = f"Only the first {MOST_ROWS:,} were looked at, and the first {MOST_HITS:,} findings kept."
+    return RuleOutcome(rule, RuleState.RAN, reason, found[:MOST_HITS], time.monotonic() - started)
 
 
 async def _find_missing(connection: DbConnection, needs: Sequence[str]) -> str | None:
@@ -114,7 +126,17 @@ async def _ask_rule(connection: DbConnection, rule: Rule, schemas: Sequence[str]
     # A rule about roles names no schema, and yet the parameter must have a place.
     query = f"SELECT to_json(hit) FROM ({rule.query}) AS hit WHERE $1::text[] IS NOT NULL LIMIT {MOST_ROWS + 1}"
     (rows,) = await ask(connection, RULE_SECONDS, [Statement(query, (encode_names(schemas),))])
-    return [_read(_decode(row[0] or b"")) for row in rows.rows]
+    return await _read_hits(rows)
+
+
+async def _read_hits(rows: Rows) -> list[Hit]:
+    """Some at a time: a database of thousands of tables answers megabytes."""
+    found: list[Hit] = []
+    for row in rows.rows:
+        found.append(_read(_decode(row[0] or b"")))
+        if len(found) % _DECODED_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return found
 
 
 def _read(row: _Row) -> Hit:

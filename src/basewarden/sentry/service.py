@@ -19,8 +19,9 @@ from basewarden.jobs import Jobs, RetryPolicy
 from basewarden.sentry import queries
 from basewarden.sentry.errors import ScanRunning
 from basewarden.sentry.models import FindingEvent, FindingStatus, ScanStatus, SentryFinding, SentryScan
+from basewarden.sentry.rule import ScannedObject
 from basewarden.sentry.rules import list_rules
-from basewarden.sentry.scan import ScanResult, prove_again, scan_database
+from basewarden.sentry.scan import Scan, ScanResult
 from basewarden.sentry.scanning import Acquire, RuleOutcome
 from basewarden.sentry.schema_choice import ExposedSchemas, choose_schemas
 from basewarden.sentry.storing import list_gone, read_object, store_findings
@@ -85,18 +86,19 @@ class Scans:
             return project.pool.acquire(SCAN)
 
         schemas = await self._choose_schemas(acquire, connection_id, scan)
-        shown: list[dict[str, Any]] = []
 
-        async def note(outcome: RuleOutcome) -> None:
-            shown.append(show_outcome(outcome))
-            await self._update(scan_id, {"rules": shown})
+        async def note(outcomes: Sequence[RuleOutcome]) -> None:
+            await self._update(scan_id, {"rules": [show_outcome(one) for one in outcomes]})
 
         await self._update(scan_id, {"schemas": list(schemas.names), "schemas_from": schemas.source})
-        result = await scan_database(acquire, list_rules(), schemas.names, note)
-        await self._prove_gone(acquire, connection_id, schemas.names, result)
+        running = Scan(acquire, note)
+        await running.run(list_rules(), schemas.names)
+        await running.prove(await self._list_gone(connection_id, schemas.names, running.result))
         async with self._database.write_now() as unit:
-            changes = await store_findings(unit, connection_id, scan_id, schemas.names, result)
-            values = {"status": ScanStatus.DONE, "finished_at": datetime.now(UTC), "rules": shown, **changes._asdict()}
+            if not await queries.update_running_scan(unit, scan_id, {}):
+                return  # it was given up
+            changes = await store_findings(unit, connection_id, scan_id, schemas.names, running.result)
+            values = {"status": ScanStatus.DONE, "finished_at": datetime.now(UTC), **changes._asdict()}
             await queries.update_running_scan(unit, scan_id, values)
         _log.info("sentry.scanned", connection=str(connection_id), opened=changes.opened, closed=changes.closed)
 
@@ -106,16 +108,14 @@ class Scans:
         async with acquire() as connection:
             return await choose_schemas(connection, scan.asked, of_api)
 
-    async def _prove_gone(
-        self, acquire: Acquire, connection_id: UUID, schemas: Sequence[str], result: ScanResult
-    ) -> None:
+    async def _list_gone(
+        self, connection_id: UUID, schemas: Sequence[str], result: ScanResult
+    ) -> Sequence[ScannedObject]:
+        """What stored findings are about whose rows a probe can read, and which this scan no longer finds."""
+        reading = [rule.id for rule in list_rules() if rule.reads_rows]
         async with self._database.read_only() as session:
-            known = await queries.list_findings(
-                session, connection_id, statuses=[FindingStatus.OPEN, FindingStatus.ACKNOWLEDGED], limit=10_000
-            )
-        reading = {rule.id for rule in list_rules() if rule.reads_rows}
-        gone = [read_object(one) for one in list_gone(known, schemas, result) if one.rule in reading]
-        await prove_again(acquire, gone, result)
+            known = await queries.list_unresolved(session, connection_id, reading)
+        return [read_object(one) for one in list_gone(known, schemas, result)]
 
     async def _update(self, scan_id: UUID, values: dict[str, Any]) -> None:
         async with self._database.write_now() as session:

@@ -1,7 +1,6 @@
 """Stores what a scan found: new findings, those that are still there, and those that are gone."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -30,29 +29,27 @@ async def store_findings(
     """In one transaction. What a rule did not look at stays as it is."""
     known = await queries.lock_findings(session, connection_id)
     events = [_make_event(one, "expired", scan_id) for one in await queries.reopen_expired(session, connection_id)]
+    added: list[dict[str, Any]] = []
     opened = 0
     for fingerprint, found in result.findings.items():
         before = known.get(fingerprint)
         values = _make_values(found, result.proofs.get(found.hit.object._replace(column=None), Proof()))
-        if before is None:
-            finding_id = make_id()
-            known_by = {"id": finding_id, "connection_id": connection_id, "fingerprint": fingerprint}
-            await queries.insert_finding(session, {**known_by, **values})
-            events.append(_make_event(finding_id, "opened", scan_id))
+        if before is not None and before.status == FindingStatus.RESOLVED:
+            values["status"] = FindingStatus.OPEN
+            events.append(_make_event(before.id, "reopened", scan_id))
             opened += 1
-        else:
-            is_back = before.status == FindingStatus.RESOLVED
-            status = {"status": FindingStatus.OPEN} if is_back else {}
-            await queries.update_finding(session, before.id, {**values, **status, "last_seen_at": datetime.now(UTC)})
-            if is_back:
-                events.append(_make_event(before.id, "reopened", scan_id))
-                opened += 1
-    gone = [one for one in list_gone(known.values(), schemas, result) if not _is_read(one, result)]
-    for one in gone:
-        await queries.update_finding(session, one.id, {"status": FindingStatus.RESOLVED, "acknowledged_until": None})
-        events.append(_make_event(one.id, "resolved", scan_id))
+        if before is None:
+            added.append({"id": make_id(), "connection_id": connection_id, "fingerprint": fingerprint, **values})
+        elif any(getattr(before, name) != value for name, value in values.items()):
+            await queries.update_finding(session, before.id, values)
+    await queries.insert_findings(session, added)
+    await queries.note_seen(session, connection_id, result.findings)
+    events += [_make_event(one["id"], "opened", scan_id) for one in added]
+    gone = [one for one in list_gone(known.values(), schemas, result) if result.may_close(read_object(one))]
+    await queries.resolve_findings(session, [one.id for one in gone])
+    events += [_make_event(one.id, "resolved", scan_id) for one in gone]
     await queries.insert_events(session, events)
-    return ScanChanges(opened, len(gone))
+    return ScanChanges(opened + len(added), len(gone))
 
 
 def list_gone(known: Iterable[SentryFinding], schemas: Sequence[str], result: ScanResult) -> list[SentryFinding]:
@@ -74,11 +71,6 @@ def read_object(finding: SentryFinding) -> ScannedObject:
     return ScannedObject(
         ObjectType(stored["type"]), stored["schema"], stored["name"], stored["column"], stored["arguments"]
     )
-
-
-def _is_read(finding: SentryFinding, result: ScanResult) -> bool:
-    proof = result.proofs.get(read_object(finding)._replace(column=None))
-    return proof is not None and proof.is_read
 
 
 def _make_values(found: RuleFinding, proof: Proof) -> dict[str, Any]:

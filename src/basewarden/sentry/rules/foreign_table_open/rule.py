@@ -27,7 +27,7 @@ def _assess(hit: Hit) -> RuleVerdict:
     return RuleVerdict(
         Severity.CRITICAL if is_worst else Severity.WARNING,
         f"{list_names(hit.roles)} can {verbs} all rows of the foreign table {hit.object.name}",
-        "The rows are on another server, and row level security cannot apply to a foreign table: whoever may use it "
+        "The rows are on another server, and row level security cannot apply to a foreign table: who may use it "
         "has all that its server's login may see there.",
         revoke(hit),
     )

@@ -14,7 +14,7 @@ def _assess(hit: Hit) -> RuleVerdict | None:
             Severity.WARNING,
             f"Everyone who signs up can read all rows of {hit.object.name}",
             f"{name_policies(openings)} lets every signed-in user read all rows, although {columns} says whose each "
-            "is. Nobody without an account is let in, so that a test without one finds nothing.",
+            "is. Without an account no row is shown, so that a test without one finds nothing.",
         )
     return _assess_repeated(hit, read_policies(hit))
 

@@ -18,7 +18,7 @@ GROUP BY c.oid, c.type, c.schema, c.name
 def _assess(hit: Hit) -> RuleVerdict:
     return RuleVerdict(
         Severity.INFO,
-        f"Nobody reaches a row of {hit.object.name} through the API",
+        f"No row of {hit.object.name} is reached through the API",
         f"Row level security is on and the table has no policy. {list_names(hit.roles)} may use the table, but get "
         "empty lists, and no error that says why.",
     )
