@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Final
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -28,7 +27,7 @@ from basewarden.proposals import (
     list_proposals,
     list_proposing_agents,
 )
-from basewarden.web import Form, Pages, PagesDep, Reading, parse_form, redirect
+from basewarden.web import AddressParameters, Form, Pages, PagesDep, Reading, parse_form, redirect
 
 router = APIRouter(prefix="/c/{connection_id}/proposals", include_in_schema=False)
 
@@ -48,16 +47,11 @@ _DONE: Final = {"approve": "Approved and carried out.", "decline": "Declined. No
 _Text = Annotated[str, Query(max_length=100)]
 
 
-class ListedProposals(BaseModel):
+class ListedProposals(AddressParameters):
     """The parameters of the list's address; without a status it lists what waits."""
 
     status: str = ""
     agent: str = ""
-
-    def encode(self, **changes: str) -> str:
-        """Returns the query string with some parameters changed; "" without any."""
-        values = {name: value for name, value in {**self.model_dump(), **changes}.items() if value}
-        return f"?{urlencode(values)}" if values else ""
 
 
 class DecisionForm(DecisionBody):

@@ -2,15 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import Depends, Query
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator
 
 from basewarden.core.ids import parse_id
 from basewarden.core.text import check_storable
 from basewarden.errors import Invalid
 from basewarden.journal.sessions import SessionFilter
+from basewarden.web import AddressParameters
 
 MAX_TABLE = 140
 LAST_YEAR = 9000
@@ -19,7 +19,7 @@ _DAYS = {"7d": 7, "30d": 30}
 _Text = Annotated[str, Query(max_length=MAX_TABLE), AfterValidator(check_storable)]
 
 
-class ListParameters(BaseModel):
+class ListParameters(AddressParameters):
     """As typed: a form sends fields that are left empty as "". `who` is an agent's or a person's id.
 
     `period` is one of PERIODS; only with "custom" do `since` and `until` count.
@@ -39,12 +39,6 @@ class ListParameters(BaseModel):
     @property
     def short_table(self) -> str:
         return self.table.strip().removeprefix("public.")
-
-    def encode(self, **changes: str | None) -> str:
-        """Returns the query string with some parameters changed; "" without any."""
-        values = {**self.model_dump(), **changes}
-        query = urlencode({name: value for name, value in values.items() if value})
-        return f"?{query}" if query else ""
 
     def read(self) -> SessionFilter:
         """Raises Invalid for an invalid date or id."""

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Final
-from urllib.parse import urlencode
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -24,7 +23,7 @@ from basewarden.sentry.rule import Severity
 from basewarden.sentry.rule_pages import list_titles
 from basewarden.sentry.scan_view import show_scan
 from basewarden.sentry.service import FindingChange, change_finding, get_finding, get_scan
-from basewarden.web import PagesDep, Reading, Writing, parse_form, redirect, show_again
+from basewarden.web import AddressParameters, PagesDep, Reading, Writing, parse_form, redirect, show_again
 
 router = APIRouter(prefix="/c/{connection_id}/sentry", include_in_schema=False)
 
@@ -62,17 +61,12 @@ class AcknowledgeForm(BaseModel):
         return FindingChange(FindingStatus.ACKNOWLEDGED, self.reason, datetime.now(UTC) + time if time else None)
 
 
-class ListedFindings(BaseModel):
+class ListedFindings(AddressParameters):
     """The parameters of the list's address; without a status it lists what is open."""
 
     status: str = ""
     severity: str = ""
     rule: str = ""
-
-    def encode(self, **changes: Any) -> str:
-        """Returns the query string with some parameters changed; "" without any."""
-        values = {name: value for name, value in {**self.model_dump(), **changes}.items() if value}
-        return f"?{urlencode(values)}" if values else ""
 
 
 @router.get("")

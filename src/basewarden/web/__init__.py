@@ -1,6 +1,7 @@
 """What all features use to serve requests: edge, callers, pages, forms, errors. Imports no feature."""
 
 from basewarden.web.access import MEMBER_ROLES, RouteAccess, list_route_access
+from basewarden.web.address_parameters import AddressParameters
 from basewarden.web.assets import BUILT_ASSETS, asset_url, ensure_assets
 from basewarden.web.bodies import WholeBodies, read_whole_body
 from basewarden.web.budgets import RequestBudgets
@@ -38,6 +39,7 @@ __all__ = [
     "ROOMS",
     "STABLE",
     "WITHOUT_LIMIT",
+    "AddressParameters",
     "Admission",
     "BuiltFiles",
     "CallerKind",
