@@ -1,7 +1,8 @@
 """What probes prove: as a stranger and as a made-up user, with nothing changed, and no proof where there is none."""
 
 from basewarden.sentry.probing import MOST_ROWS, ProbeCaller, ProbeOutcome, Proof, probe_rows
-from basewarden.sentry.rule import ObjectType, ScannedObject
+from basewarden.sentry.rule import ObjectType, ScannedObject, Severity
+from basewarden.sentry.severity import weigh
 from tests.sentry.conftest import ScannedDatabase, open_pool
 
 ROLES = frozenset({"anon", "authenticated"})
@@ -53,6 +54,21 @@ async def test_claims_are_those_of_the_role(scanned: ScannedDatabase) -> None:
     )
     proof = await probe_rows(scanned.acquire, table("posts"), ROLES)
     assert outcomes(proof) == {ANON: ProbeOutcome.NONE, USER: ProbeOutcome.ROWS}
+
+
+async def test_a_policy_turned_upside_down_is_critical(scanned: ScannedDatabase) -> None:
+    await scanned.run(
+        "CREATE TABLE bills (id int); INSERT INTO bills VALUES (1); ALTER TABLE bills ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY guests ON bills FOR SELECT USING ((SELECT auth.uid()) IS NULL);"
+        "GRANT SELECT ON bills TO anon, authenticated"
+    )
+    proof = await probe_rows(scanned.acquire, table("bills"), ROLES)
+    assert proof.is_inverted
+    assert weigh(Severity.INFO, proof) is Severity.CRITICAL
+    await scanned.run("CREATE POLICY users ON bills FOR SELECT USING ((SELECT auth.uid()) IS NOT NULL)")
+    proof = await probe_rows(scanned.acquire, table("bills"), ROLES)
+    assert not proof.is_inverted
+    assert weigh(Severity.INFO, proof) is Severity.INFO
 
 
 async def test_what_a_view_does_is_undone_or_refused_and_slow_ones_end(scanned: ScannedDatabase) -> None:

@@ -72,6 +72,12 @@ class Proof:
         return any(one.outcome is ProbeOutcome.ROWS for one in self.probes)
 
     @property
+    def is_inverted(self) -> bool:
+        """Whether a stranger reads rows and people who sign in, though they may read the object, are shown none."""
+        users = {one.outcome for one in self.probes if one.caller is not ProbeCaller.ANON}
+        return self.reads(ProbeCaller.ANON) and users == {ProbeOutcome.NONE}
+
+    @property
     def is_denied(self) -> bool:
         """Whether everyone who was tried was refused."""
         return bool(self.probes) and all(one.outcome is ProbeOutcome.DENIED for one in self.probes)

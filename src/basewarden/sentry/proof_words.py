@@ -42,10 +42,16 @@ def describe_proof(evidence: Mapping[str, Any]) -> str:
     for one in tried:
         if one["outcome"] == ProbeOutcome.ROWS:
             columns = f", with {list_names(one['columns'])}" if one["columns"] else ""
-            return f"{_name(one)} read {count_read(one['rows'])}{columns}."
+            return f"{_name(one)} read {count_read(one['rows'])}{columns}{_describe_inversion(one, tried)}."
     if evidence["isEmpty"]:
         return _EMPTY
     return f"{'; '.join(_join_same(tried))}."
+
+
+def _describe_inversion(reader: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> str:
+    others = {one["outcome"] for one in tried if one is not reader}
+    is_upside_down = reader["as"] == ProbeCaller.ANON and others == {ProbeOutcome.NONE}
+    return ", and people who sign in read none" if is_upside_down else ""
 
 
 def describe_emptiness(evidence: Mapping[str, Any]) -> str:

@@ -5,8 +5,11 @@ from basewarden.sentry.rule import Severity
 
 
 def weigh(severity: Severity, proof: Proof) -> Severity:
-    """A stranger who reads sensitive columns is the worst; what everyone is refused is never that."""
-    if proof.sensitive:
+    """A stranger who reads sensitive columns is the worst, and so is one who reads what people who sign in do not.
+
+    That is a policy turned upside down. What everyone is refused is never the worst.
+    """
+    if proof.sensitive or proof.is_inverted:
         return Severity.CRITICAL
     if severity is Severity.CRITICAL and proof.is_denied:
         return Severity.WARNING
