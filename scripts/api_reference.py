@@ -1,7 +1,4 @@
-"""Writes `docs/api.md` from the OpenAPI document: `python -m scripts.api_reference`.
-
-`tests/rules/test_reference.py` fails when the page is out of date.
-"""
+"""The page `docs/api.md` from the OpenAPI document, for `scripts/references.py`."""
 
 import secrets
 from base64 import b64encode
@@ -32,7 +29,3 @@ def make_registry() -> Registry:
         BASEWARDEN_ENCRYPTION_KEY=b64encode(secrets.token_bytes(32)).decode(),
     )
     return build_registry(settings)
-
-
-if __name__ == "__main__":
-    PAGE.write_text(make_page())

@@ -1,7 +1,4 @@
-"""Writes tables of `docs/` from the code: `python scripts/reference.py`.
-
-`tests/rules/test_reference.py` fails when a page has fallen behind.
-"""
+"""The tables of `docs/` about errors and settings, for `scripts/references.py`."""
 
 import inspect
 import re
@@ -15,10 +12,11 @@ from basewarden.errors import AppError
 from pgrest import errors as pgrest_errors
 from pgrest.settings import SETTINGS, Setting
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+CHECKOUT = Path(__file__).resolve().parent.parent
+DOCS = CHECKOUT / "docs"
 ERRORS_PAGE = DOCS / "reference" / "errors.md"
 REST_PAGE = DOCS / "rest.md"
-BEGIN, END = "<!-- table: scripts/reference.py writes it -->", "<!-- end of table -->"
+BEGIN, END = "<!-- table: scripts/references.py writes it -->", "<!-- end of table -->"
 PROGRAMS = ("__main__", "env", "versions")  # importing these runs something
 NEEDS_CLIENTS = ("basewarden.demo",)
 _MADE = re.compile(r"PgrestError\((\d+), \"([a-z_]+)\"")
@@ -67,10 +65,9 @@ def put_table(page: str, table: str) -> str:
     return f"{head}{BEGIN}\n{table}\n{END}{tail}"
 
 
-def main() -> None:
-    ERRORS_PAGE.write_text(put_table(ERRORS_PAGE.read_text(), make_errors_table(list_errors())))
-    REST_PAGE.write_text(put_table(REST_PAGE.read_text(), make_rest_table(SETTINGS)))
+def make_errors_page() -> str:
+    return put_table(ERRORS_PAGE.read_text(), make_errors_table(list_errors()))
 
 
-if __name__ == "__main__":
-    main()
+def make_rest_page() -> str:
+    return put_table(REST_PAGE.read_text(), make_rest_table(SETTINGS))

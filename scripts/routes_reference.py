@@ -1,7 +1,4 @@
-"""Writes `docs/reference/routes.md` from the checks of all routes: `python -m scripts.routes_reference`.
-
-`tests/rules/test_reference.py` fails when the page is out of date.
-"""
+"""The table of `docs/reference/routes.md` from the checks of all routes, for `scripts/references.py`."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -56,5 +53,5 @@ def _make_lines(rows: Iterable[tuple[str, str, str]]) -> Iterator[str]:
     yield from (f"| {method} | `{path}` | {who} |" for method, path, who in rows)
 
 
-if __name__ == "__main__":
-    PAGE.write_text(put_table(PAGE.read_text(), make_table()))
+def make_page() -> str:
+    return put_table(PAGE.read_text(), make_table())

@@ -7,7 +7,7 @@ from basewarden.operations.api.reference import ApiError, ApiField, ApiGroup, Ap
 
 _HEAD = """# The HTTP API
 
-`python -m scripts.api_reference` writes this page from the OpenAPI document. A deployment shows the same at
+`python -m scripts.references` writes this page from the OpenAPI document. A deployment shows the same at
 `/docs/api`, and has the document at `/api/openapi.json`. What each error code means is in
 [reference/errors.md](reference/errors.md)."""
 
