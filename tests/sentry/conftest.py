@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from basewarden.sentry.scanning import Acquire
+from basewarden.sentry.scans.running import Acquire
 from pgrest import Pool
 from tests.fixtures.postgres import PostgresServer
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from basewarden.sentry.rule import Severity
 from basewarden.sentry.rules import list_rules
-from basewarden.sentry.scanning import RuleState, run_rule
+from basewarden.sentry.scans.running import RuleState, run_rule
 from tests.sentry.conftest import ScannedDatabase
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from basewarden.sentry.rules import list_rules
-from basewarden.sentry.scanning import RuleState, run_rule
+from basewarden.sentry.scans.running import RuleState, run_rule
 from tests.sentry.conftest import ScannedDatabase, open_pool
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from basewarden.sentry.policy_shape import PolicyAccess, PolicyShape, assess_expression, assess_view
-from basewarden.sentry.policy_truth import PolicyCaller
+from basewarden.sentry.policies.shape import PolicyAccess, PolicyShape, assess_expression, assess_view
+from basewarden.sentry.policies.truth import PolicyCaller
 
 _NOT_NULL = frozenset({"id"})
 _ALWAYS_TRUE = [

@@ -1,8 +1,8 @@
 """What probes prove: as a stranger and as a made-up user, with nothing changed, and no proof where there is none."""
 
-from basewarden.sentry.probing import MOST_ROWS, ProbeCaller, ProbeOutcome, Proof, probe_rows
 from basewarden.sentry.rule import ObjectType, ScannedObject, Severity
-from basewarden.sentry.severity import weigh
+from basewarden.sentry.scans.probing import MOST_ROWS, ProbeCaller, ProbeOutcome, Proof, probe_rows
+from basewarden.sentry.scans.severity import weigh
 from tests.sentry.conftest import ScannedDatabase, open_pool
 
 ROLES = frozenset({"anon", "authenticated"})

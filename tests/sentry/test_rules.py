@@ -7,7 +7,7 @@ import pytest
 from basewarden.sentry import rules
 from basewarden.sentry.rule import Rule
 from basewarden.sentry.rules import list_rules
-from basewarden.sentry.scanning import RuleState, run_rule
+from basewarden.sentry.scans.running import RuleState, run_rule
 from tests.sentry.conftest import ScannedDatabase
 
 _FOLDER = Path(rules.__file__).parent

@@ -2,7 +2,7 @@
 
 from basewarden.sentry.rule import Rule
 from basewarden.sentry.rules import list_rules
-from basewarden.sentry.scanning import RuleState, _ask_rule, run_rule
+from basewarden.sentry.scans.running import RuleState, _ask_rule, run_rule
 from tests.sentry.conftest import ScannedDatabase
 
 _READ = "SELECT count(*) FROM notes WHERE id < 0;"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from basewarden.sentry.probing import MOST_ROWS, ProbeCaller, ProbeOutcome
+from basewarden.sentry.scans.probing import MOST_ROWS, ProbeCaller, ProbeOutcome
 from basewarden.sentry.words import list_names
 from basewarden.web import count_things
 

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from basewarden.sentry.models import ScanStatus, SentryScan
 from basewarden.sentry.rule_pages import list_titles
-from basewarden.sentry.scanning import RuleState
-from basewarden.sentry.schema_choice import SchemaSource
+from basewarden.sentry.scans.running import RuleState
+from basewarden.sentry.scans.schema_choice import SchemaSource
 from basewarden.web import count_things
 
 _SOURCES: Final = {

@@ -21,10 +21,10 @@ from basewarden.sentry.errors import ScanRunning
 from basewarden.sentry.models import FindingEvent, FindingStatus, ScanStatus, SentryFinding, SentryScan
 from basewarden.sentry.rule import ScannedObject
 from basewarden.sentry.rules import list_rules
-from basewarden.sentry.scan import Scan, ScanResult
-from basewarden.sentry.scanning import Acquire, RuleOutcome
-from basewarden.sentry.schema_choice import ExposedSchemas, choose_schemas
-from basewarden.sentry.storing import list_gone, read_object, store_findings
+from basewarden.sentry.scans.running import Acquire, RuleOutcome
+from basewarden.sentry.scans.scan import Scan, ScanResult
+from basewarden.sentry.scans.schema_choice import ExposedSchemas, choose_schemas
+from basewarden.sentry.scans.storing import list_gone, read_object, store_findings
 from pgrest import DatabaseError, DbConnection, PgrestError
 
 SCAN_JOB = "sentry_scan"

@@ -6,8 +6,8 @@ import msgspec
 
 from basewarden.policy import is_sensitive_name
 from basewarden.sentry.fragments import API_ROLES, AUTH_USERS, REACHED, RELATIONS
-from basewarden.sentry.policy_shape import PolicyAccess, assess_view
-from basewarden.sentry.policy_truth import PolicyCaller
+from basewarden.sentry.policies.shape import PolicyAccess, assess_view
+from basewarden.sentry.policies.truth import PolicyCaller
 from basewarden.sentry.rule import Hit
 
 VIEW_QUERY: Final = f"""

@@ -1,8 +1,8 @@
 """A bucket whose files others than their owners may add, change or delete."""
 
-from basewarden.sentry.bucket_policies import BUCKET_FACTS, BUCKETS, list_open
 from basewarden.sentry.fragments import API_ROLES, POLICIES
 from basewarden.sentry.grantees import describe_callers, is_open_to_anyone
+from basewarden.sentry.policies.buckets import BUCKET_FACTS, BUCKETS, list_open
 from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names
 

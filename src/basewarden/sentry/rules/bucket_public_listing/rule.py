@@ -1,8 +1,8 @@
 """A public bucket whose files the API's roles can list: addresses that were meant to be known one by one."""
 
-from basewarden.sentry.bucket_policies import BUCKET_FACTS, BUCKETS, list_open
 from basewarden.sentry.fragments import API_ROLES, POLICIES
 from basewarden.sentry.grantees import describe_callers
+from basewarden.sentry.policies.buckets import BUCKET_FACTS, BUCKETS, list_open
 from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names
 from pgrest import quote_ident

@@ -4,8 +4,8 @@ import msgspec
 
 from basewarden.policy import is_sensitive_name
 from basewarden.sentry.fragments import API_ROLES, POLICIES, RELATIONS
-from basewarden.sentry.policy_facts import PolicyRecord, find_caller
-from basewarden.sentry.policy_shape import PolicyAccess, assess_expression
+from basewarden.sentry.policies.facts import PolicyRecord, find_caller
+from basewarden.sentry.policies.shape import PolicyAccess, assess_expression
 from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names, revoke
 from pgrest import quote_ident

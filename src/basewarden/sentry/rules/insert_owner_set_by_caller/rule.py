@@ -1,7 +1,7 @@
 """An INSERT policy does not ask for the column that says whose the row is: users write in the name of others."""
 
-from basewarden.sentry.openings import OpeningKind, find_openings, name_policies
-from basewarden.sentry.policy_facts import POLICY_QUERY
+from basewarden.sentry.policies.facts import POLICY_QUERY
+from basewarden.sentry.policies.openings import OpeningKind, find_openings, name_policies
 from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names
 

@@ -1,7 +1,7 @@
 """Several permissive policies hold for one role and command: each is asked, and one that agrees is enough."""
 
-from basewarden.sentry.openings import OpeningKind, find_openings
-from basewarden.sentry.policy_facts import POLICY_QUERY, TablePolicies
+from basewarden.sentry.policies.facts import POLICY_QUERY, TablePolicies
+from basewarden.sentry.policies.openings import OpeningKind, find_openings
 from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names
 

@@ -1,7 +1,14 @@
 """Permissive policies are joined by OR: one that lets everyone in makes a strict one of the same table useless."""
 
-from basewarden.sentry.openings import OpeningKind, find_openings, list_roles, name_callers, name_policies, name_verbs
-from basewarden.sentry.policy_facts import POLICY_QUERY
+from basewarden.sentry.policies.facts import POLICY_QUERY
+from basewarden.sentry.policies.openings import (
+    OpeningKind,
+    find_openings,
+    list_roles,
+    name_callers,
+    name_policies,
+    name_verbs,
+)
 from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names
 

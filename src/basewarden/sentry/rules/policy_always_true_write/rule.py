@@ -1,7 +1,14 @@
 """A policy is true for everyone, and rows are added, changed or deleted by every caller."""
 
-from basewarden.sentry.openings import OpeningKind, find_openings, list_roles, name_callers, name_policies, name_verbs
-from basewarden.sentry.policy_facts import POLICY_QUERY
+from basewarden.sentry.policies.facts import POLICY_QUERY
+from basewarden.sentry.policies.openings import (
+    OpeningKind,
+    find_openings,
+    list_roles,
+    name_callers,
+    name_policies,
+    name_verbs,
+)
 from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names
 

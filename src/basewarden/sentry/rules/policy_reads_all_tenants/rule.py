@@ -1,7 +1,7 @@
 """Every signed-in user reads rows of all owners, or of all tenants, although a column says whose each is."""
 
-from basewarden.sentry.openings import OpeningKind, find_openings, name_policies
-from basewarden.sentry.policy_facts import POLICY_QUERY, TablePolicies, read_policies
+from basewarden.sentry.policies.facts import POLICY_QUERY, TablePolicies, read_policies
+from basewarden.sentry.policies.openings import OpeningKind, find_openings, name_policies
 from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names
 

@@ -1,7 +1,7 @@
 """A policy asks whether a caller is signed in, and not whose row it is: everyone who signs up has all rows."""
 
-from basewarden.sentry.openings import OpeningKind, find_openings, list_roles, name_policies, name_verbs
-from basewarden.sentry.policy_facts import POLICY_QUERY
+from basewarden.sentry.policies.facts import POLICY_QUERY
+from basewarden.sentry.policies.openings import OpeningKind, find_openings, list_roles, name_policies, name_verbs
 from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
 
 

@@ -1,9 +1,9 @@
 """A policy believes what users write about themselves: `user_metadata` is theirs to change."""
 
-from basewarden.sentry.openings import name_expressions
-from basewarden.sentry.policy_facts import POLICY_QUERY, PolicyRecord, TablePolicies, read_policies
-from basewarden.sentry.policy_shape import PolicyAccess
-from basewarden.sentry.policy_truth import PolicyCaller
+from basewarden.sentry.policies.facts import POLICY_QUERY, PolicyRecord, TablePolicies, read_policies
+from basewarden.sentry.policies.openings import name_expressions
+from basewarden.sentry.policies.shape import PolicyAccess
+from basewarden.sentry.policies.truth import PolicyCaller
 from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names
 

@@ -1,7 +1,7 @@
 """A policy calls the function that says who the caller is once for each row, where once for the query would do."""
 
-from basewarden.sentry.openings import name_expressions
-from basewarden.sentry.policy_facts import POLICY_QUERY, read_policies
+from basewarden.sentry.policies.facts import POLICY_QUERY, read_policies
+from basewarden.sentry.policies.openings import name_expressions
 from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names
 

@@ -1,7 +1,7 @@
 """Some rows are open to all on purpose, and sensitive columns are read with them: policies hide no column."""
 
-from basewarden.sentry.openings import OpeningKind, find_openings, list_half_open
-from basewarden.sentry.policy_facts import POLICY_QUERY
+from basewarden.sentry.policies.facts import POLICY_QUERY
+from basewarden.sentry.policies.openings import OpeningKind, find_openings, list_half_open
 from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names, quote_object
 from pgrest import quote_ident

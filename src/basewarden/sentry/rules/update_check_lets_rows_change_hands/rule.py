@@ -1,7 +1,7 @@
 """An UPDATE may change whose a row is: the check on the new row does not ask for it."""
 
-from basewarden.sentry.openings import OpeningKind, find_openings, name_policies
-from basewarden.sentry.policy_facts import POLICY_QUERY
+from basewarden.sentry.policies.facts import POLICY_QUERY
+from basewarden.sentry.policies.openings import OpeningKind, find_openings, name_policies
 from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names
 

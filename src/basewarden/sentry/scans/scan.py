@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from basewarden.sentry.asking import ask
-from basewarden.sentry.fingerprints import make_fingerprint
-from basewarden.sentry.probing import ProbeCaller, ProbeOutcome, Proof, RowProbe, probe_rows
 from basewarden.sentry.rule import Rule, ScannedObject
-from basewarden.sentry.scanning import Acquire, RuleFinding, RuleOutcome, RuleState, run_rules
+from basewarden.sentry.scans.asking import ask
+from basewarden.sentry.scans.fingerprints import make_fingerprint
+from basewarden.sentry.scans.probing import ProbeCaller, ProbeOutcome, Proof, RowProbe, probe_rows
+from basewarden.sentry.scans.running import Acquire, RuleFinding, RuleOutcome, RuleState, run_rules
 from pgrest import Statement
 
 MOST_PROBED = 500

@@ -8,11 +8,11 @@ from basewarden.core.ids import make_id
 from basewarden.db import WriteSession
 from basewarden.sentry import queries
 from basewarden.sentry.models import FindingStatus, SentryFinding
-from basewarden.sentry.probing import Proof, RowProbe
 from basewarden.sentry.rule import ObjectType, ScannedObject
-from basewarden.sentry.scan import ScanResult
-from basewarden.sentry.scanning import RuleFinding
-from basewarden.sentry.severity import weigh
+from basewarden.sentry.scans.probing import Proof, RowProbe
+from basewarden.sentry.scans.running import RuleFinding
+from basewarden.sentry.scans.scan import ScanResult
+from basewarden.sentry.scans.severity import weigh
 from basewarden.sentry.words import make_request
 
 

@@ -8,8 +8,8 @@ import msgspec
 
 from basewarden.policy import is_sensitive_name
 from basewarden.sentry.fragments import API_ROLES, AUTH_USERS, POLICIES, REACHED, RELATIONS
-from basewarden.sentry.policy_shape import PolicyShape, assess_expression
-from basewarden.sentry.policy_truth import PolicyCaller
+from basewarden.sentry.policies.shape import PolicyShape, assess_expression
+from basewarden.sentry.policies.truth import PolicyCaller
 from basewarden.sentry.rule import Hit
 
 POLICY_QUERY: Final = f"""

@@ -1,4 +1,4 @@
-"""Whether an expression of a policy is true for a caller, in one line of the truth table of policy_shape. Pure."""
+"""Whether an expression of a policy is true for a caller, in one line of the truth table of `shape`. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from typing import Final
 
 import postgast
 
-from basewarden.sentry.policy_nodes import (
+from basewarden.sentry.policies.nodes import (
     EQUAL_LIKE,
     OPPOSITE,
     UNEQUAL,
@@ -21,7 +21,7 @@ from basewarden.sentry.policy_nodes import (
     list_relations,
     open_node,
 )
-from basewarden.sentry.policy_values import (
+from basewarden.sentry.policies.values import (
     NULL,
     PolicyValue,
     Truth,

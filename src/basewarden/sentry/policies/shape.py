@@ -14,9 +14,9 @@ from typing import Final
 import postgast
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it brings no types
 
-from basewarden.sentry.policy_nodes import Node
-from basewarden.sentry.policy_truth import PolicyCaller, RowEvaluation, ShapeNotes, UndecidedError
-from basewarden.sentry.policy_values import Truth
+from basewarden.sentry.policies.nodes import Node
+from basewarden.sentry.policies.truth import PolicyCaller, RowEvaluation, ShapeNotes, UndecidedError
+from basewarden.sentry.policies.values import Truth
 
 _LONGEST: Final = 50_000
 _MOST_LINES: Final = 512

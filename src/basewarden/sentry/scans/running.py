@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from basewarden.sentry.asking import ask
 from basewarden.sentry.rule import Hit, ObjectType, Rule, RuleVerdict, ScannedObject
+from basewarden.sentry.scans.asking import ask
 from pgrest import DatabaseError, DbConnection, PgrestError, Rows, Statement
 
 RULE_SECONDS = 5.0

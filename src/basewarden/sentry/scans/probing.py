@@ -12,9 +12,9 @@ from typing import Final
 from uuid import uuid4
 
 from basewarden.policy import is_sensitive_name
-from basewarden.sentry.asking import ask
 from basewarden.sentry.rule import ObjectType, ScannedObject
-from basewarden.sentry.scanning import Acquire
+from basewarden.sentry.scans.asking import ask
+from basewarden.sentry.scans.running import Acquire
 from basewarden.sentry.words import quote_object
 from pgrest import DatabaseError, PgrestError, Statement, quote_ident
 

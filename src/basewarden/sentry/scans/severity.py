@@ -1,7 +1,7 @@
 """How bad a finding is: what the rule says, raised and lowered by what was proved and what is at stake. Pure."""
 
-from basewarden.sentry.probing import Proof
 from basewarden.sentry.rule import Severity
+from basewarden.sentry.scans.probing import Proof
 
 
 def weigh(severity: Severity, proof: Proof) -> Severity:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from basewarden.sentry.asking import ask
+from basewarden.sentry.scans.asking import ask
 from pgrest import DatabaseError, DbConnection, Statement
 
 _SECONDS = 2.0

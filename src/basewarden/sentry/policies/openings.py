@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from basewarden.sentry.policy_facts import PolicyRecord, TablePolicies, find_caller, read_policies
-from basewarden.sentry.policy_shape import PolicyAccess, PolicyShape
-from basewarden.sentry.policy_truth import PolicyCaller
+from basewarden.sentry.policies.facts import PolicyRecord, TablePolicies, find_caller, read_policies
+from basewarden.sentry.policies.shape import PolicyAccess, PolicyShape
+from basewarden.sentry.policies.truth import PolicyCaller
 from basewarden.sentry.rule import Hit
 from basewarden.sentry.words import list_names
 

@@ -1,0 +1,1 @@
+"""What a policy lets through, judged on its parse tree."""

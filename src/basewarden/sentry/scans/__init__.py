@@ -1,0 +1,1 @@
+"""One scan of a project: rules, probes, and what is kept of them."""
