@@ -12,7 +12,7 @@ from basewarden.gateway import Projects
 from basewarden.journal import Reconciler, Recorder
 from basewarden.undo import Undo, UndoActor
 from basewarden.undo.errors import UndoTooLarge
-from tests.fixtures.bench import OWNER, Bench, Workshop, on_both_backends, wait_for_lock
+from tests.fixtures.bench import OWNER, Backend, Bench, Workshop, on_both_backends, wait_for_lock
 from tests.fixtures.waiting import wait_until
 from tests.undo.test_service import request_undo
 
@@ -43,7 +43,7 @@ async def test_a_row_with_json_that_postgres_cannot_read_is_undone(workshop: Wor
 
 
 @on_both_backends
-async def test_a_value_in_a_column_that_was_added_since_is_an_edit(workshop: Workshop, backend: Any) -> None:
+async def test_a_value_in_a_column_that_was_added_since_is_an_edit(workshop: Workshop, backend: Backend) -> None:
     bench = await workshop.bench("CREATE TABLE cc (id int PRIMARY KEY, v text)")
     agent = await bench.agent()
     session = (await agent.write("POST", "/cc", [{"id": 1, "v": "x"}, {"id": 2, "v": "y"}])).session_id
@@ -89,7 +89,7 @@ TOUCHED = """
 
 
 @on_both_backends
-async def test_a_time_that_the_undo_itself_makes_a_trigger_set_is_no_edit(workshop: Workshop, backend: Any) -> None:
+async def test_a_time_that_the_undo_itself_makes_a_trigger_set_is_no_edit(workshop: Workshop, backend: Backend) -> None:
     """A row that the session inserted is touched when its child is deleted."""
     bench = await workshop.bench(f"CREATE TABLE t (id int PRIMARY KEY, x text, updated_at timestamptz); {TOUCHED}")
     agent = await bench.agent()
@@ -101,7 +101,7 @@ async def test_a_time_that_the_undo_itself_makes_a_trigger_set_is_no_edit(worksh
 
 
 @on_both_backends
-async def test_a_row_whose_key_was_changed_is_not_gone(workshop: Workshop, backend: Any) -> None:
+async def test_a_row_whose_key_was_changed_is_not_gone(workshop: Workshop, backend: Backend) -> None:
     bench = await workshop.bench("CREATE TABLE t (id int PRIMARY KEY, x text, j json)")
     agent = await bench.agent()
     rows = [{"id": 1, "x": "mine"}, {"id": 2, "x": "gone"}, {"id": 3, "x": "here"}]
@@ -156,7 +156,7 @@ async def test_a_foreign_key_that_comes_between_plan_and_write(workshop: Worksho
 
 
 @on_both_backends
-async def test_a_column_that_was_renamed_just_now_is_reported_at_once(workshop: Workshop, backend: Any) -> None:
+async def test_a_column_that_was_renamed_just_now_is_reported_at_once(workshop: Workshop, backend: Backend) -> None:
     bench = await workshop.bench(
         "CREATE TABLE t (id int PRIMARY KEY, n text, other text);\nINSERT INTO t VALUES (1, 'a')"
     )
@@ -172,7 +172,7 @@ async def test_a_column_that_was_renamed_just_now_is_reported_at_once(workshop: 
 
 
 @on_both_backends
-async def test_a_table_that_is_gone_and_comes_back(workshop: Workshop, backend: Any) -> None:
+async def test_a_table_that_is_gone_and_comes_back(workshop: Workshop, backend: Backend) -> None:
     bench = await workshop.bench("CREATE TABLE t (id int PRIMARY KEY, n text);\nINSERT INTO t VALUES (1, 'a')")
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/t?id=eq.1", {"n": "b"})).session_id
@@ -183,7 +183,7 @@ async def test_a_table_that_is_gone_and_comes_back(workshop: Workshop, backend: 
 
 
 @on_both_backends
-async def test_a_column_whose_type_was_changed_just_now(workshop: Workshop, backend: Any) -> None:
+async def test_a_column_whose_type_was_changed_just_now(workshop: Workshop, backend: Backend) -> None:
     bench = await workshop.bench("CREATE TABLE t (id int PRIMARY KEY, n text);\nINSERT INTO t VALUES (1, '1')")
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/t?id=eq.1", {"n": "2"})).session_id
@@ -333,7 +333,7 @@ async def test_after_the_undo_was_undone_it_can_be_undone_again(workshop: Worksh
 
 
 @on_both_backends
-async def test_only_what_was_previewed_is_done(workshop: Workshop, backend: Any) -> None:
+async def test_only_what_was_previewed_is_done(workshop: Workshop, backend: Backend) -> None:
     ddl = (
         "CREATE TABLE prices (id int PRIMARY KEY, n int);\nINSERT INTO prices SELECT n, n FROM generate_series(1, 9) n"
     )
@@ -525,7 +525,7 @@ async def test_what_a_press_left_because_others_were_writing_comes_back_with_the
 
 
 @on_both_backends
-async def test_a_hand_set_column_is_never_overwritten(workshop: Workshop, backend: Any) -> None:
+async def test_a_hand_set_column_is_never_overwritten(workshop: Workshop, backend: Backend) -> None:
     bench = await workshop.bench(ARTICLES)
     agent = await bench.agent()
     session = (await agent.write("PATCH", "/articles?id=eq.1", {"title": "Wrecked"})).session_id
