@@ -21,6 +21,8 @@ from basewarden.web.assets import ensure_assets, ensure_packages, find_node
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PARTS = 3  # the tests wait about as much as they compute
+SLOWEST = ("--durations=25", "--durations-min=3")
+"""Each part names its slowest tests: what makes a whole run longer is seen when it comes."""
 PROGRAMS = {"chromium-headless-shell": ("chromium-headless-shell", "chromium"), "pgbouncer": ("pgbouncer",)}
 """By package, the programs that will do, the best first: the headless shell takes 40 % less than the whole browser."""
 
@@ -127,7 +129,7 @@ class TestRun:
     def _start(self, part: int, arguments: list[str]) -> subprocess.Popen[bytes]:
         """The first process prints to the terminal, the others into files."""
         report = f"--junitxml={self._folder / f'{part}.xml'}"
-        command = [sys.executable, "-m", "pytest", report, *(arguments or [f"--claims={self._claims}"])]
+        command = [sys.executable, "-m", "pytest", report, *(arguments or [f"--claims={self._claims}", *SLOWEST])]
         if part == 1:
             return subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL)
         with (self._folder / f"{part}.log").open("wb") as log:
