@@ -118,6 +118,40 @@ async def test_a_row_whose_key_was_changed_is_not_gone(workshop: Workshop, backe
     assert (await bench.journal(session))["status"] == "partly_undone"
 
 
+# Unique values -------------------------------------------------------------------------------------------
+
+
+TAKEN = "Another row now has its u."
+
+
+@pytest.mark.parametrize("kind", ["UNIQUE", "UNIQUE DEFERRABLE INITIALLY DEFERRED"])
+@on_both_backends
+async def test_a_unique_value_that_another_person_inserted_since_is_theirs(
+    workshop: Workshop, backend: Backend, kind: str
+) -> None:
+    bench = await workshop.bench(f"""
+        CREATE TABLE t (id int PRIMARY KEY, u text {kind}, x text);
+        INSERT INTO t VALUES (1, 'a', 'one'), (2, 'y', 'two'), (3, 'z', 'three');
+    """)
+    agent = await bench.agent()
+    session = (await agent.write("PATCH", "/t?id=eq.2", {"x": "wrecked"})).session_id
+    await agent.write("PATCH", "/t?id=eq.1", {"u": "b"})
+    await agent.write("PATCH", "/t?id=eq.3", {"x": "broken"})
+    theirs = await bench.person.post(f"/api/v/{bench.connection_id}/rest/v1/t", json={"id": 9, "u": "a", "x": "theirs"})
+    assert theirs.status_code == 201, theirs.text
+    before = await texts(bench, "t")
+    shown = await request_undo(bench, session, "preview")
+    expected = [] if backend == "api" else [({"id": 1}, TAKEN)]  # an API tells unique keys only when it refuses
+    assert [(one["primaryKey"], one["reason"]) for one in shown.json()["conflicts"]] == expected
+    refused = await request_undo(bench, session)
+    assert refused.status_code == 409
+    assert [(one["primaryKey"], one["reason"]) for one in refused.json()["conflicts"]] == [({"id": 1}, TAKEN)]
+    assert await texts(bench, "t") == before == ["(1,b,one)", "(2,y,wrecked)", "(3,z,broken)", "(9,a,theirs)"]
+    skipped = (await request_undo(bench, session, onConflict="skip")).json()
+    assert (skipped["reverted"], skipped["skipped"]) == (2, 1)
+    assert await texts(bench, "t") == ["(1,b,one)", "(2,y,two)", "(3,z,three)", "(9,a,theirs)"]
+
+
 # Migrations ----------------------------------------------------------------------------------------------
 
 
