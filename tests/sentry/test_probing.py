@@ -1,6 +1,9 @@
 """What probes prove: as a stranger and as a made-up user, with nothing changed, and no proof where there is none."""
 
+import pytest
+
 from basewarden.sentry.rule import ObjectType, ScannedObject, Severity
+from basewarden.sentry.scans import probing
 from basewarden.sentry.scans.probing import MOST_ROWS, ProbeCaller, ProbeOutcome, Proof, probe_rows
 from basewarden.sentry.scans.severity import weigh
 from tests.sentry.conftest import ScannedDatabase, open_pool
@@ -71,7 +74,10 @@ async def test_a_policy_turned_upside_down_is_critical(scanned: ScannedDatabase)
     assert weigh(Severity.INFO, proof) is Severity.INFO
 
 
-async def test_what_a_view_does_is_undone_or_refused_and_slow_ones_end(scanned: ScannedDatabase) -> None:
+async def test_what_a_view_does_is_undone_or_refused_and_slow_ones_end(
+    scanned: ScannedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probing, "PROBE_SECONDS", 0.5)
     await scanned.run(
         "CREATE TABLE hits (n int); CREATE FUNCTION note() RETURNS int LANGUAGE plpgsql SECURITY DEFINER AS"
         " $$BEGIN INSERT INTO public.hits VALUES (1); RETURN 1; END$$;"

@@ -18,7 +18,8 @@ from basewarden.sentry.scans.running import Acquire
 from basewarden.sentry.words import quote_object
 from pgrest import DatabaseError, PgrestError, Statement, quote_ident
 
-PROBE_SECONDS = 2.0
+PROBE_SECONDS = 5.0
+"""As long as a rule may take: what is not tried in time is a finding without a proof."""
 MOST_ROWS = 1_000
 """Counted; more are as bad."""
 _NOT_ALLOWED: Final = "42501"
