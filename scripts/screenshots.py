@@ -113,6 +113,7 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
         "refusals": f"{home}/refusals",
         "sentry": f"{home}/sentry",
         "sentry-scans": f"{home}/sentry/scans",
+        "sentry-leaks": f"{home}/sentry/leaks",
         "alerts": f"{home}/alerts",
         "alert-new": f"{home}/alerts/new",
         "sessions": f"{home}/sessions",

@@ -81,6 +81,8 @@ MEMBER_PAGE = "{home}/members/{member}"
 NO_REASON = {"reason": ""}
 WHY = ({"reason": "looked into it"}, {"reason": "two" * 67})
 """What a release asks for, and what is too long."""
+NO_TEXT = {"text": ""}
+SITES = ({"url": "{origin}/docs"}, {"url": "ftp://shop.example"})
 CONNECTION_CASES = (
     FormCase(
         "/connections/new",
@@ -191,6 +193,8 @@ CONNECTION_CASES = (
     ),
     FormCase(f"{CONNECTION}/sentry/{{finding_id}}/reopen", "{home}/sentry/{acknowledged}", "Opened again."),
     FormCase(f"{CONNECTION}/sentry/scans", "{home}/sentry", "How the sentry works"),
+    FormCase(f"{CONNECTION}/sentry/leaks/text", "{home}/sentry/leaks", "No secret found", {"text": "a"}, NO_TEXT, 200),
+    FormCase(f"{CONNECTION}/sentry/leaks/site", "{home}/sentry/leaks", "No secret found", *SITES, 200),
     FormCase(f"{CONNECTION}/members/{{user_id}}/role", MEMBER_PAGE + "/role", "Role changed.", {"role": "editor"}),
     FormCase(f"{CONNECTION}/members/two-factor", "{home}/members/two-factor", "for your own account first", status=409),
     FormCase(f"{CONNECTION}/members/approvals", "{home}/members/approvals", "Another person must approve now"),
@@ -365,6 +369,7 @@ async def test_forms_of_a_connection(
     home = f"/c/{store.connection_id}"
     dsn = await postgres.create_database(template=store_template)
     facts = {**vars(ids), "home": home, "lamps": store.table("lamps"), "dsn": dsn}
+    facts["origin"] = f"http://127.0.0.1:{product.port}"
     await grant_plan(product)
     await owner.patch(f"/api/connections/{ids.connection}", json={"environment": "production"})
     for case in CONNECTION_CASES:

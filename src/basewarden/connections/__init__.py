@@ -16,7 +16,7 @@ from basewarden.connections.agent_edits import AgentEdits
 from basewarden.connections.agent_pages import AgentActivityDep
 from basewarden.connections.agent_states import AgentAction, AgentStates
 from basewarden.connections.agents import AgentCaller, Agents, count_agents, list_agents
-from basewarden.connections.callers import Editor, Membership, Viewer, needs_second_factor
+from basewarden.connections.callers import Editor, Membership, Owner, Viewer, needs_second_factor
 from basewarden.connections.deletion import SessionCounter
 from basewarden.connections.errors import ConnectionFailed, Reason, TablesUnchecked, TwoFactorRequired
 from basewarden.connections.guard.findings import GuardedTable, GuardFindings, SensitiveValues
@@ -96,6 +96,7 @@ __all__ = [
     "GuardedTable",
     "Identifier",
     "Membership",
+    "Owner",
     "ProjectTables",
     "ReadColumn",
     "Reason",

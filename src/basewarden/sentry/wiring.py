@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from basewarden.accounts import Attempts
 from basewarden.connections import ConnectionTargets
 from basewarden.db import Database, Pruner, in_batches
 from basewarden.gateway import Projects
@@ -10,6 +11,9 @@ from basewarden.journal import SidebarCounts
 from basewarden.sentry import pages, routes
 from basewarden.sentry.erasure import SentryErasure
 from basewarden.sentry.export import SENTRY_PARTS
+from basewarden.sentry.leaks import pages as leak_pages
+from basewarden.sentry.leaks import routes as leak_routes
+from basewarden.sentry.leaks.service import LeakScans
 from basewarden.sentry.models import SentryFinding, SentryScan
 from basewarden.sentry.queries import delete_old_findings, delete_old_scans
 from basewarden.sentry.service import Scans
@@ -17,7 +21,8 @@ from basewarden.sentry.urgent import count_room
 from basewarden.settings import Settings
 from basewarden.web import Registry
 
-ROUTERS = (routes.router, pages.router)
+ROUTERS = (routes.router, leak_routes.router, leak_pages.router, pages.router)
+"""The pages of a finding come last: their path has an id where others have a word."""
 EXPORT_PARTS = SENTRY_PARTS
 
 
@@ -37,4 +42,6 @@ def wire(registry: Registry) -> None:
     registry.add(
         Scans(registry.get(Database), registry.get(Jobs), registry.get(Projects), registry.get(ConnectionTargets))
     )
+    settings = registry.get(Settings)
+    registry.add(LeakScans(registry.get(Attempts), allow_private=settings.allow_private_addresses))
     registry.get(SidebarCounts).add(count_room)

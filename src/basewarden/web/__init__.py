@@ -13,7 +13,7 @@ from basewarden.web.dependencies import DatabaseDep, PagesDep, SettingsDep, Shel
 from basewarden.web.draining import find_draining
 from basewarden.web.edge import Edge
 from basewarden.web.error_pages import SignInPaths, add_error_handlers
-from basewarden.web.forms import Form, parse_form, show_again
+from basewarden.web.forms import Form, parse_form, parse_large_form, show_again
 from basewarden.web.guard import raise_file_limit
 from basewarden.web.highlight import highlight
 from basewarden.web.loop_shares import WITHOUT_LIMIT, Admission, LoopShares, delay_request, find_loop_shares
@@ -93,6 +93,7 @@ __all__ = [
     "make_protocol",
     "mfa_cookie_name",
     "parse_form",
+    "parse_large_form",
     "raise_file_limit",
     "read_target",
     "read_whole_body",

@@ -45,6 +45,11 @@ LARGER_BODIES: Final = (
         "choices row by row",
     ),
     LargerBody(
+        re.compile(r"/(api/connections|c)/[^/]+/sentry/leaks/text\Z"),
+        BodyBudget(4 * _MB, MOST_VALUES),
+        "a text of 2 MB to be looked through, escaped as JSON",
+    ),
+    LargerBody(
         re.compile(r"/c/[^/]+/data/"),
         BodyBudget(4 * _MB, MOST_VALUES),
         "the texts of a row, percent-encoded by the browser",

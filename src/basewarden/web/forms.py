@@ -1,6 +1,6 @@
 """Forms of server-rendered pages: the models of the JSON API, with errors beside the fields."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
@@ -14,6 +14,7 @@ from basewarden.web.pages import Pages
 
 MOST_FIELDS = 2_100
 """An undo may have a choice for each of 2,000 rows; the size of a body is bounded too."""
+FIELD_BYTES = 1024 * 1024
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -63,7 +64,18 @@ async def parse_form(request: Request, model: type[M], *, lists: Collection[str]
 
     A field of `lists` may be sent several times; `typed` holds its values on a line each.
     """
-    async with request.form(max_files=0, max_fields=MOST_FIELDS) as data:
+    return await _parse(request, model, FIELD_BYTES, lists, extra)
+
+
+async def parse_large_form(request: Request, model: type[M], field_bytes: int) -> Form[M]:
+    """As `parse_form`, of fields that may be larger than FIELD_BYTES."""
+    return await _parse(request, model, field_bytes, (), {})
+
+
+async def _parse(
+    request: Request, model: type[M], field_bytes: int, lists: Collection[str], extra: Mapping[str, Any]
+) -> Form[M]:
+    async with request.form(max_files=0, max_fields=MOST_FIELDS, max_part_size=field_bytes) as data:
         typed = {name: value for name, value in data.items() if isinstance(value, str)}
         many = {name: [one for one in data.getlist(name) if isinstance(one, str) and one] for name in lists}
     given: dict[str, Any] = {name: value for name, value in typed.items() if value != ""}
