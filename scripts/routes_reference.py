@@ -29,7 +29,6 @@ _DATA: Final = (
     ("GET, HEAD, OPTIONS", "/api/v/{connection_id}/rest/v1/…", "agent, viewer, editor, owner"),
     ("POST, PUT, PATCH, DELETE", "/api/v/{connection_id}/rest/v1/…", "agent with write access, editor, owner"),
     ("GET", "/api/v/{connection_id}/introspect", "agent, viewer, editor, owner"),
-    ("GET", "/api/openapi.json", "anyone"),
     ("GET", "/static/…", "anyone"),
 )
 """What FastAPI does not serve; `tests/contract/test_access_matrix.py` tests the data API too."""

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from basewarden.billing import wiring as billing
 from basewarden.connections import wiring as connections
 from basewarden.contact import wiring as contact
 from basewarden.core.logs import configure_logs
+from basewarden.core.once import make_once
 from basewarden.core.reporting import Reporter
 from basewarden.core.tasks import end_task
 from basewarden.core.tracing import start_tracing, stop_tracing
@@ -82,9 +82,9 @@ def create_app(settings: Settings, addition: Addition | None = None) -> Any:
     """The whole product as one ASGI application."""
     registry = build_registry(settings)
     if addition is None:
-        return assemble_app(registry)
+        return assemble_app(registry, compiles_ahead=True)
     addition.wire(registry)
-    return assemble_app(registry, addition.routers)
+    return assemble_app(registry, addition.routers, compiles_ahead=True)
 
 
 def create_app_from_environment() -> Any:
@@ -148,10 +148,13 @@ def _list_pruners(registry: Registry) -> tuple[Pruner, ...]:
     )
 
 
-def assemble_app(registry: Registry, added: Sequence[APIRouter] = ()) -> Any:
+def assemble_app(registry: Registry, added: Sequence[APIRouter] = (), *, compiles_ahead: bool = False) -> Any:
+    """`compiles_ahead`: templates are compiled after the start, not at their first use. A test uses few of them."""
     settings = registry.get(Settings)
     configure_logs(settings.log_level, registry.get(Reporter).report)
-    data_api = gateway.make_data_api(registry, WholeBodies(Compression(build_api(registry, added))))
+    api = build_api(registry, added)
+    api.state.compiles_ahead = compiles_ahead
+    data_api = gateway.make_data_api(registry, WholeBodies(Compression(api)))
     return Edge(Liveness(data_api), settings, registry.get(RequestCounts).observe if settings.metrics_token else None)
 
 
@@ -161,7 +164,7 @@ def build_api(registry: Registry, added: Sequence[APIRouter] = ()) -> FastAPI:
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/api/openapi.json",
+        openapi_url=None,
         lifespan=_lifespan,
         redirect_slashes=False,
     )
@@ -172,8 +175,15 @@ def build_api(registry: Registry, added: Sequence[APIRouter] = ()) -> FastAPI:
     if registry.get(Settings).metrics_token:  # takes 0.25 s, which is needed only for metrics
         registry.get(RequestCounts).learn_routes(app.routes)
     add_error_handlers(app, accounts.SIGN_IN_PATHS, show_visitor)
-    app.openapi = cache(lambda: describe_api(app, describe_data()))  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = make_once(lambda: describe_api(app, describe_data()))  # type: ignore[method-assign]  # FastAPI's documented way
     return app
+
+
+async def _get_ready(app: FastAPI) -> None:
+    """What first requests would wait for otherwise, and others with them."""
+    await resolve_routes(app)
+    if app.state.compiles_ahead:
+        await app.state.registry.get(Pages).compile_templates()
 
 
 @asynccontextmanager
@@ -190,5 +200,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.push_async_callback(listener.stop)
         for feature in (operations, gateway, journal, approvals, billing, alerts, jobs):
             await feature.start(registry, stack)
-        stack.push_async_callback(end_task, asyncio.create_task(resolve_routes(app)))
+        stack.push_async_callback(end_task, asyncio.create_task(_get_ready(app)))
         yield

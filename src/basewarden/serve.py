@@ -18,6 +18,11 @@ from pgrest.interpreter import tune_interpreter
 
 _BACKLOG = 2048
 _GRACE_SECONDS = 10
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients and proxies keep an idle connection (httpx 5 s, load balancers 60 s).
+
+Where the server closes first, a request that is sent at that moment is lost, and no client may repeat a write.
+"""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -100,5 +105,6 @@ def make_config(app: object, settings: Settings, *, factory: bool = False, worke
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )

@@ -1,9 +1,11 @@
 """The API reference: complete, true to the routes, and with examples that are valid."""
 
 import ast
+import asyncio
 import html
 import re
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from basewarden.operations.api.reference import COMMON, ApiGroup, ApiOperation
 from basewarden.web import CallerKind
 from basewarden.web.assets import find_node
 from basewarden.web.examples import BY_MEMBER, BY_NAME
-from basewarden.web.openapi import list_common_refusals, list_operations
+from basewarden.web.openapi import describe_api, list_common_refusals, list_operations
 from scripts.reference import list_codes
 from tests.fixtures.app import ServedProduct
 from tests.fixtures.bench import Workshop
@@ -258,6 +260,25 @@ async def test_the_index_leads_to_the_guide_and_the_api(client: httpx.AsyncClien
     for address in ("/docs/guide", "/docs/api", "/api/openapi.json", "/status", "/contact"):
         assert f'href="{address}"' in index.text
         assert (await client.get(address)).status_code == 200
+
+
+async def test_the_document_is_made_beside_the_event_loop(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes more than a second, in which others would wait."""
+    threads: list[int] = []
+
+    def describe(*arguments: Any) -> dict[str, Any]:
+        threads.append(threading.get_ident())
+        return describe_api(*arguments)
+
+    monkeypatch.setattr("basewarden.app.describe_api", describe)
+    answers = await asyncio.gather(*[client.get("/api/openapi.json") for _ in range(3)], client.get("/docs/api"))
+    assert [one.status_code for one in answers] == [200] * 4
+    assert answers[0].headers["content-type"] == "application/json"
+    assert answers[0].json()["info"]["title"] == "Basewarden"
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
 
 
 def test_streams_of_events_name_their_media_type(groups: tuple[ApiGroup, ...]) -> None:

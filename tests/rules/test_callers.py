@@ -18,7 +18,7 @@ from basewarden.web.compression import Compression
 from tests.fixtures.app import make_settings
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
-OPEN_TO_ANYONE = {"/static": "the pages' own files", "/api/openapi.json": "the description of the API"}
+OPEN_TO_ANYONE = {"/static": "the pages' own files"}
 
 
 def list_callers(dependant: Dependant) -> Iterator[CallerKind]:

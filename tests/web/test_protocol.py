@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from basewarden.serve import make_config
 from basewarden.web.budgets import RequestBudgets
 from basewarden.web.guard import ConnectionGuard, GuardedConnection, find_network, is_in
 from basewarden.web.protocol import GuardedProtocol
-from tests.fixtures.app import pick_port
+from tests.fixtures.app import make_settings, pick_port
 from tests.fixtures.serving import serving
 from tests.web.raw import connected, read_answer, read_to_end
 
@@ -168,3 +169,8 @@ def test_an_ipv6_network_counts_as_one() -> None:
     assert find_network("::ffff:192.0.2.1") == find_network("192.0.2.1")
     assert find_network("unknown") == "unknown"
     assert not is_in("unknown", ())
+
+
+def test_an_idle_connection_outlives_those_of_clients_and_proxies() -> None:
+    """Load balancers keep one for 60 s."""
+    assert make_config(None, make_settings("postgresql://nobody@127.0.0.1:1/nothing")).timeout_keep_alive > 60

@@ -11,6 +11,7 @@ from basewarden.operations import (
     health_routes,
     icon_routes,
     metrics_routes,
+    openapi_routes,
     retention_routes,
     status_pages,
 )
@@ -27,6 +28,7 @@ ROUTERS = (
     metrics_routes.router,
     status_pages.router,
     docs_pages.router,
+    openapi_routes.router,
     design_pages.router,
     icon_routes.router,
 )

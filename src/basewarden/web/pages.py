@@ -1,5 +1,6 @@
 """Renders pages with one Jinja environment, which is strict and escapes automatically."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
@@ -22,6 +23,7 @@ from basewarden.web.targets import read_path
 
 _OWN_TEMPLATES = Path(__file__).parent / "templates"
 _THEMES = ("light", "dark")
+_PAUSE_SECONDS = 0.02
 THEME_COOKIE = "basewarden.theme"
 
 
@@ -59,6 +61,12 @@ class Pages:
         self._folders[name] = FileSystemLoader(path)
         self.environment.globals.update({"banner_template": f"{name}/banner.html", **values})
 
+    async def compile_templates(self) -> None:
+        """One after the other, with time for requests between: together they take seconds."""
+        for name in self.environment.list_templates(filter_func=_is_page):
+            await asyncio.to_thread(self.environment.get_template, name)
+            await asyncio.sleep(_PAUSE_SECONDS)
+
     def render(self, request: Request, template: str, *, status: int = HTTPStatus.OK, **context: Any) -> HTMLResponse:
         shell = {
             "request_path": read_path(request),
@@ -82,6 +90,11 @@ class Pages:
         if shown is None or shown.id != opened or request.cookies.get(CONNECTION_COOKIE) == str(opened):
             return
         response.set_cookie(CONNECTION_COOKIE, str(opened), secure=self._is_https, httponly=True, samesite="lax")
+
+
+def _is_page(name: str) -> bool:
+    """Emails are rendered elsewhere, with filters of their own."""
+    return name.endswith(".html") and "/emails/" not in name
 
 
 def count_things(number: int, thing: str, things: str | None = None) -> str:
