@@ -49,7 +49,7 @@ from basewarden.web import (
     asset_url,
     describe_api,
     list_routes,
-    resolve_routes,
+    warm_up,
 )
 from basewarden.workspace import wiring as workspace
 
@@ -179,13 +179,6 @@ def build_api(registry: Registry, added: Sequence[APIRouter] = ()) -> FastAPI:
     return app
 
 
-async def _get_ready(app: FastAPI) -> None:
-    """What first requests would wait for otherwise, and others with them."""
-    await resolve_routes(app)
-    if app.state.compiles_ahead:
-        await app.state.registry.get(Pages).compile_templates()
-
-
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """What is started ends in the opposite order: the recorder stores pending writes before the projects close."""
@@ -200,5 +193,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.push_async_callback(listener.stop)
         for feature in (operations, gateway, journal, approvals, billing, alerts, jobs):
             await feature.start(registry, stack)
-        stack.push_async_callback(end_task, asyncio.create_task(_get_ready(app)))
+        stack.push_async_callback(end_task, asyncio.create_task(warm_up(app)))
         yield

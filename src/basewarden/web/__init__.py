@@ -24,13 +24,14 @@ from basewarden.web.protocol import make_protocol
 from basewarden.web.registry import Registry, inject
 from basewarden.web.responses import JSON_TYPE, error_response
 from basewarden.web.rooms import ROOMS, Room
-from basewarden.web.routing import list_routes, resolve_routes
+from basewarden.web.routing import list_routes
 from basewarden.web.schemas import RequestBody, ResponseBody
 from basewarden.web.shell import FreezeNote, RoomCount, RoomCounts, Shell
 from basewarden.web.static import BuiltFiles
 from basewarden.web.stopwatch import Stopwatch, run_timed, weigh_step_cubed
 from basewarden.web.targets import read_target
 from basewarden.web.units import Reading, Writing
+from basewarden.web.warm_up import warm_up
 
 __all__ = [
     "BUILT_ASSETS",
@@ -99,11 +100,11 @@ __all__ = [
     "read_whole_body",
     "redirect",
     "render_markdown",
-    "resolve_routes",
     "run_timed",
     "scope_context",
     "session_cookie_name",
     "set_cookie",
     "show_again",
+    "warm_up",
     "weigh_step_cubed",
 ]
