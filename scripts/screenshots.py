@@ -114,6 +114,8 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
         "sentry": f"{home}/sentry",
         "sentry-scans": f"{home}/sentry/scans",
         "sentry-leaks": f"{home}/sentry/leaks",
+        "row-security-tables": f"{home}/sentry/tables",
+        "row-security": f"{home}/sentry/tables/public.orders",
         "alerts": f"{home}/alerts",
         "alert-new": f"{home}/alerts/new",
         "sessions": f"{home}/sessions",

@@ -81,6 +81,8 @@ MEMBER_PAGE = "{home}/members/{member}"
 NO_REASON = {"reason": ""}
 WHY = ({"reason": "looked into it"}, {"reason": "two" * 67})
 """What a release asks for, and what is too long."""
+SECURITY = "{home}/sentry/tables/public.lamps"
+TRIALS = ({"claims": "", "command": "select"}, {"claims": "[]", "command": "insert", "row": '{{"name": "x"}}'})
 NO_TEXT = {"text": ""}
 SITES = ({"url": "{origin}/docs"}, {"url": "ftp://shop.example"})
 CONNECTION_CASES = (
@@ -193,6 +195,7 @@ CONNECTION_CASES = (
     ),
     FormCase(f"{CONNECTION}/sentry/{{finding_id}}/reopen", "{home}/sentry/{acknowledged}", "Opened again."),
     FormCase(f"{CONNECTION}/sentry/scans", "{home}/sentry", "How the sentry works"),
+    FormCase(f"{CONNECTION}/sentry/tables/{{table}}/trial", SECURITY, "Everything was rolled back.", *TRIALS, 200),
     FormCase(f"{CONNECTION}/sentry/leaks/text", "{home}/sentry/leaks", "No secret found", {"text": "a"}, NO_TEXT, 200),
     FormCase(f"{CONNECTION}/sentry/leaks/site", "{home}/sentry/leaks", "No secret found", *SITES, 200),
     FormCase(f"{CONNECTION}/members/{{user_id}}/role", MEMBER_PAGE + "/role", "Role changed.", {"role": "editor"}),

@@ -37,6 +37,11 @@ def table_path(connection_id: object, schema: str, name: str) -> str:
     return f"{data_path(connection_id)}/{quote(encode_table(schema, name), safe='')}"
 
 
+def policies_path(connection_id: object, schema: str, name: str) -> str:
+    """The page of a table's row security."""
+    return f"/c/{connection_id}/sentry/tables/{quote(encode_table(schema, name), safe='')}"
+
+
 def row_path(connection_id: object, schema: str, name: str, key: Sequence[str]) -> str:
     return f"{table_path(connection_id, schema, name)}/{quote(encode_row(key), safe=',:@')}"
 

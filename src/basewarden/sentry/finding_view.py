@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from basewarden.core.addresses import policies_path
 from basewarden.sentry.models import FindingEvent, FindingStatus, SentryFinding
 from basewarden.sentry.proof_words import ShownProbe, describe_emptiness, describe_proof, show_probes
+from basewarden.sentry.rule import ObjectType
 from basewarden.sentry.rule_pages import list_titles, read_rule_page
 from basewarden.sentry.service import FindingDetail
 from basewarden.web import Rendering
@@ -70,6 +72,8 @@ class ShownFinding:
     fix: str | None
     events: Sequence[ShownEvent]
     page: Rendering | None
+    policies_href: str | None
+    """Where a table's policies are explained and tried."""
 
 
 def show_line(finding: SentryFinding) -> FindingLine:
@@ -101,7 +105,14 @@ def show_finding(found: FindingDetail, viewer_id: UUID) -> ShownFinding:
         fix=finding.fix,
         events=[_show_event(one, viewer_id) for one in found.events],
         page=read_rule_page(finding.rule),
+        policies_href=_find_policies(finding),
     )
+
+
+def _find_policies(finding: SentryFinding) -> str | None:
+    found = finding.object
+    is_table = found["type"] == ObjectType.TABLE and found["schema"]
+    return policies_path(finding.connection_id, found["schema"], found["name"]) if is_table else None
 
 
 def name_object(found: Mapping[str, Any]) -> str:

@@ -9,6 +9,9 @@ from basewarden.gateway import Projects
 from basewarden.jobs import Jobs
 from basewarden.journal import SidebarCounts
 from basewarden.sentry import pages, routes
+from basewarden.sentry.debugger import pages as debugger_pages
+from basewarden.sentry.debugger import routes as debugger_routes
+from basewarden.sentry.debugger.service import PolicyDebugger
 from basewarden.sentry.erasure import SentryErasure
 from basewarden.sentry.export import SENTRY_PARTS
 from basewarden.sentry.leaks import pages as leak_pages
@@ -21,7 +24,10 @@ from basewarden.sentry.urgent import count_room
 from basewarden.settings import Settings
 from basewarden.web import Registry
 
-ROUTERS = (routes.router, leak_routes.router, leak_pages.router, pages.router)
+ROUTERS = (
+    *(routes.router, leak_routes.router, debugger_routes.router),
+    *(leak_pages.router, debugger_pages.router, pages.router),
+)
 """The pages of a finding come last: their path has an id where others have a word."""
 EXPORT_PARTS = SENTRY_PARTS
 
@@ -43,5 +49,7 @@ def wire(registry: Registry) -> None:
         Scans(registry.get(Database), registry.get(Jobs), registry.get(Projects), registry.get(ConnectionTargets))
     )
     settings = registry.get(Settings)
-    registry.add(LeakScans(registry.get(Attempts), allow_private=settings.allow_private_addresses))
+    attempts = registry.get(Attempts)
+    registry.add(PolicyDebugger(registry.get(Projects), registry.get(ConnectionTargets), attempts))
+    registry.add(LeakScans(attempts, allow_private=settings.allow_private_addresses))
     registry.get(SidebarCounts).add(count_room)

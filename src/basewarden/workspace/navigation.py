@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from basewarden.core.addresses import table_path
+from basewarden.core.addresses import policies_path, table_path
 from basewarden.workspace.row_counts import MOST_COUNTED, are_counts_current
 from basewarden.workspace.table_client import TableClient
 from pgrest import Name, Schema, Table
@@ -69,6 +69,7 @@ def make_table_context(client: TableClient, connection_id: object, table: Table)
         "table": table,
         "table_name": name_table(client.schema, *table.qualified),
         "navigation": list_table_links(client, connection_id, table),
+        "policies_href": policies_path(connection_id, *table.qualified),
     }
 
 

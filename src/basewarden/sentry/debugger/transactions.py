@@ -1,0 +1,58 @@
+"""The transaction of one trial, which is always rolled back: each step is tried from the same state."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from pgrest import DatabaseError, DbConnection, Rows, Statement, quote_ident, roll_back
+
+TRIAL_SECONDS: Final = 4.0
+"""Of one statement."""
+LOCK_SECONDS: Final = 1.0
+_SAVE: Final = Statement("SAVEPOINT trial")
+_BACK: Final = Statement("ROLLBACK TO SAVEPOINT trial")
+
+
+class TrialTransaction:
+    """`base` is the role of members' own requests; None is the login itself."""
+
+    def __init__(self, connection: DbConnection, base: str | None) -> None:
+        self._connection = connection
+        self._base = base
+
+    async def begin(self, *, is_read_only: bool) -> None:
+        """Raises DatabaseError."""
+        opening = [
+            Statement("BEGIN READ ONLY" if is_read_only else "BEGIN"),
+            Statement(
+                "SELECT pg_catalog.set_config('statement_timeout', $1, true),"
+                " pg_catalog.set_config('lock_timeout', $2, true), pg_catalog.set_config('jit', 'off', true),"
+                " pg_catalog.set_config('row_security', 'on', true),"
+                " pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)",
+                (b"%d" % round(TRIAL_SECONDS * 1000), b"%d" % round(LOCK_SECONDS * 1000)),
+            ),
+        ]
+        if self._base is not None:
+            opening.append(Statement(f"SET LOCAL ROLE {quote_ident(self._base)}"))
+        await self._connection.run(opening)
+
+    async def keep(self, statement: Statement) -> Rows | DatabaseError:
+        """What it sets stays for the steps that follow."""
+        try:
+            _, rows = await self._connection.run([_SAVE, statement])
+        except DatabaseError as error:
+            await self._connection.run([_BACK])
+            return error
+        return rows
+
+    async def attempt(self, statements: Sequence[Statement]) -> Rows | DatabaseError:
+        """The last answer; whatever they did is taken back."""
+        try:
+            answers = await self._connection.run([_SAVE, *statements])
+        except DatabaseError as error:
+            await self._connection.run([_BACK])
+            return error
+        await self._connection.run([_BACK])
+        return answers[-1]
+
+    async def end(self) -> None:
+        await self._connection.run(roll_back(self._connection))
