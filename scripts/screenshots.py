@@ -116,6 +116,7 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
         "sentry-leaks": f"{home}/sentry/leaks",
         "row-security-tables": f"{home}/sentry/tables",
         "row-security": f"{home}/sentry/tables/public.orders",
+        "quarantines": f"{home}/sentry/quarantines",
         "alerts": f"{home}/alerts",
         "alert-new": f"{home}/alerts/new",
         "sessions": f"{home}/sessions",
@@ -135,7 +136,8 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
     findings = await read_json(context, f"{api}/sentry/findings")
     if findings["findings"]:
         pages["finding"] = f"{home}/sentry/{findings['findings'][0]['id']}"
-        pages["finding-acknowledge"] = f"{pages['finding']}/acknowledge"
+        for action in ("acknowledge", "fix", "quarantine"):
+            pages[f"finding-{action}"] = f"{pages['finding']}/{action}"
     scans = await read_json(context, f"{api}/sentry/scans")
     if scans["scans"]:
         pages["sentry-scan"] = f"{home}/sentry/scans/{scans['scans'][0]['id']}"

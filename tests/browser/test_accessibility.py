@@ -66,6 +66,13 @@ class Inspection:
         await expect(self.page.locator("[role=alert], [aria-invalid=true]").first).to_be_visible()
         self.found[f"{action} refused"] = await look_for_violations(self.page, self.axe_source)
 
+    async def press(self, path: str, button: str, shows: str) -> None:
+        """A button whose answer is a page of its own."""
+        await self.page.goto(path)
+        await self.page.get_by_role("button", name=button).click()
+        await expect(self.page.get_by_role("heading", name=shows)).to_be_visible()
+        self.found[f"{path} {button}"] = await look_for_violations(self.page, self.axe_source)
+
 
 @pytest.fixture
 def product(whole_product: ServedProduct) -> ServedProduct:
@@ -101,6 +108,7 @@ async def test_every_page_of_a_connection(inspection: Inspection, store: Store, 
     await inspection.submit(f"{store.table('lamps')}/+new", "/+new")
     await inspection.submit(f"/c/{ids.connection}/alerts/new", "/alerts")
     await inspection.submit("/operator/billing", "/grants")
+    await inspection.press(f"/c/{ids.connection}/sentry/{ids.hole}/fix", "Try the fix", "Before and after")
     assert list_found(inspection.found) == {}
 
 

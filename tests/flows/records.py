@@ -246,6 +246,20 @@ class Records:
             actor_id=person_id,
             actor_name=word,
             reason=word,
+            sql=word,
+        )
+        await self.insert(
+            "sentry_changes",
+            id=uuid4(),
+            connection_id=connection_id,
+            finding_id=finding_id,
+            status="undone",
+            before=Json([]),
+            after=Json([]),
+            xid=1,
+            actor_id=person_id,
+            undone_by=person_id,
+            **dict.fromkeys(("kind", "target", "sql", "inverse", "actor_name", "reason", "undone_by_name"), word),
         )
 
     async def add_alert(self, word: str, connection_id: UUID | str, person_id: UUID) -> None:

@@ -107,7 +107,7 @@ async def test_from_an_empty_page_to_a_finding_with_its_proof_and_fix(bench: Sen
         "Rows were counted and not fetched.",
         "/rest/v1/people?select=*",
         "ENABLE ROW LEVEL SECURITY",
-        "Basewarden does not run it.",
+        "Trying changes nothing.",
         "About this rule: Row level security is off",
         "When it is harmless.",
         "What the catalog says",

@@ -181,7 +181,7 @@ async def test_what_is_acknowledged_stays_so_until_its_time(workshop: Workshop) 
     done = await bench.person.patch(path, json={"status": "acknowledged", "reason": "It is public.", "until": until})
     assert done.status_code == 200, done.text
     assert done.json()["history"][0] | {"at": ""} == {
-        "kind": "acknowledged", "at": "", "by": done.json()["history"][0]["by"], "reason": "It is public."
+        "kind": "acknowledged", "at": "", "by": done.json()["history"][0]["by"], "reason": "It is public.", "sql": None
     }  # fmt: skip
     assert (await scan(bench))["opened"] == 0
     assert set(await list_findings(bench)) == {"people"}

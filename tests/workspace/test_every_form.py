@@ -77,6 +77,7 @@ VISITOR_CASES = (
 CONNECTION = "/c/{connection_id}"
 TABLE = f"{CONNECTION}/data/{{table}}"
 ALERT = f"{CONNECTION}/alerts/{{alert_id}}"
+FINDING = f"{CONNECTION}/sentry/{{finding_id}}"
 MEMBER_PAGE = "{home}/members/{member}"
 NO_REASON = {"reason": ""}
 WHY = ({"reason": "looked into it"}, {"reason": "two" * 67})
@@ -194,6 +195,15 @@ CONNECTION_CASES = (
         {"reason": "two" * 167, "time": "ever"},
     ),
     FormCase(f"{CONNECTION}/sentry/{{finding_id}}/reopen", "{home}/sentry/{acknowledged}", "Opened again."),
+    FormCase(f"{FINDING}/fix/try", "{home}/sentry/{hole}/fix", "What takes it back", status=200),
+    FormCase(
+        f"{FINDING}/quarantine",
+        "{home}/sentry/{hole}/quarantine",
+        "In quarantine",
+        {"reason": "until Monday"},
+        {"reason": "two" * 167},
+    ),
+    FormCase(f"{FINDING}/release", "{home}/sentry/{hole}/release", "it is as it was before"),
     FormCase(f"{CONNECTION}/sentry/scans", "{home}/sentry", "How the sentry works"),
     FormCase(f"{CONNECTION}/sentry/tables/{{table}}/trial", SECURITY, "Everything was rolled back.", *TRIALS, 200),
     FormCase(f"{CONNECTION}/sentry/leaks/text", "{home}/sentry/leaks", "No secret found", {"text": "a"}, NO_TEXT, 200),
@@ -255,6 +265,9 @@ OTHER_CASES = (
     FormCase("/demo/agent", "/connections", "The demo is still starting.", status=503),
 )
 OWN_TESTS = {
+    f"{FINDING}/fix": "on the page that trying it answers with",
+    f"{FINDING}/undo-fix": "once a fix was applied",
+    f"{FINDING}/release/end": "once others have changed the object",
     f"{SETTINGS}/2fa/enable": "on the page that setting up answers with",
     f"{SETTINGS}/2fa/recovery-codes/file": "on the page with new codes",
     "/signin/2fa": "with two-factor authentication on",

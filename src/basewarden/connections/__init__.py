@@ -17,7 +17,7 @@ from basewarden.connections.agent_pages import AgentActivityDep
 from basewarden.connections.agent_states import AgentAction, AgentStates
 from basewarden.connections.agents import AgentCaller, Agents, count_agents, list_agents
 from basewarden.connections.callers import Editor, Membership, Owner, Viewer, needs_second_factor
-from basewarden.connections.deletion import SessionCounter
+from basewarden.connections.deletion import QuarantineCounter, SessionCounter
 from basewarden.connections.errors import ConnectionFailed, Reason, TablesUnchecked, TwoFactorRequired
 from basewarden.connections.guard.findings import GuardedTable, GuardFindings, SensitiveValues
 from basewarden.connections.guard.queries import list_reads
@@ -98,6 +98,7 @@ __all__ = [
     "Membership",
     "Owner",
     "ProjectTables",
+    "QuarantineCounter",
     "ReadColumn",
     "Reason",
     "Role",

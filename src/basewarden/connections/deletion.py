@@ -18,11 +18,26 @@ class SessionCounter:
     count: Callable[[ReadSession, UUID, int], Awaitable[int]]
 
 
-async def describe_deletion(session: ReadSession, counter: SessionCounter, connection_id: UUID) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class QuarantineCounter:
+    """`count` counts what of a connection's database is in quarantine; the sentry provides it."""
+
+    count: Callable[[ReadSession, UUID], Awaitable[int]]
+
+
+async def describe_deletion(
+    session: ReadSession, counter: SessionCounter, quarantines: QuarantineCounter, connection_id: UUID
+) -> list[str]:
     """Lists in sentences what deleting the connection does."""
     agents = await queries.count_agents(session, connection_id)
     sessions = await counter.count(session, connection_id, MAX_COUNTED + 1)
-    return [_describe_access(agents), _describe_journal(sessions), "The database itself is not changed."]
+    closed = await quarantines.count(session, connection_id)
+    return [
+        _describe_access(agents),
+        _describe_journal(sessions),
+        "The database itself is not changed.",
+        *([_describe_quarantines(closed)] if closed else []),
+    ]
 
 
 def _describe_access(agents: int) -> str:
@@ -30,6 +45,11 @@ def _describe_access(agents: int) -> str:
         return "The stored credentials are deleted. No agent uses them."
     stop = "stops" if agents == 1 else "stop"
     return f"The stored credentials are deleted, and {count_things(agents, 'agent')} {stop} working at once."
+
+
+def _describe_quarantines(closed: int) -> str:
+    stays = "stays" if closed == 1 else "stay"
+    return f"{count_things(closed, 'object')} {stays} in quarantine, and what to give back is forgotten: release first."
 
 
 def _describe_journal(sessions: int) -> str:

@@ -6,7 +6,7 @@ from fastapi import Depends
 
 from basewarden.accounts import FormConfirmation, FormConfirmationDep
 from basewarden.connections.callers import Membership, Owner
-from basewarden.connections.deletion import SessionCounter, describe_deletion
+from basewarden.connections.deletion import QuarantineCounter, SessionCounter, describe_deletion
 from basewarden.connections.health import list_roles
 from basewarden.connections.models import ENVIRONMENT_CHOICES, Environment
 from basewarden.connections.routes import ConnectionsDep
@@ -15,6 +15,7 @@ from basewarden.db import ReadSession
 from basewarden.web import Reading, inject
 
 SessionCounterDep = Annotated[SessionCounter, Depends(inject(SessionCounter))]
+QuarantineCounterDep = Annotated[QuarantineCounter, Depends(inject(QuarantineCounter))]
 
 
 class SettingsView:
@@ -27,12 +28,14 @@ class SettingsView:
         reading: ReadSession,
         connections: Connections,
         counter: SessionCounter,
+        quarantines: QuarantineCounter,
         confirmation: FormConfirmation,
     ) -> None:
         self._member = member
         self._reading = reading
         self._connections = connections
         self._counter = counter
+        self._quarantines = quarantines
         self._confirmation = confirmation
 
     async def describe(self) -> dict[str, Any]:
@@ -52,7 +55,9 @@ class SettingsView:
         confirm_methods = await self._confirmation.describe()  # first: it takes and returns a connection of its own
         return {
             "confirm_word": find_confirm_word(self._member),
-            "touches": await describe_deletion(self._reading, self._counter, self._member.connection.id),
+            "touches": await describe_deletion(
+                self._reading, self._counter, self._quarantines, self._member.connection.id
+            ),
             "confirm_methods": confirm_methods,
             "has_gone_stale": False,
         }
@@ -63,10 +68,16 @@ async def _make_settings_view(
     reading: Reading,
     connections: ConnectionsDep,
     counter: SessionCounterDep,
+    quarantines: QuarantineCounterDep,
     confirmation: FormConfirmationDep,
 ) -> SettingsView:
     return SettingsView(
-        member=member, reading=reading, connections=connections, counter=counter, confirmation=confirmation
+        member=member,
+        reading=reading,
+        connections=connections,
+        counter=counter,
+        quarantines=quarantines,
+        confirmation=confirmation,
     )
 
 

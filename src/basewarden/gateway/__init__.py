@@ -8,6 +8,7 @@ from basewarden.gateway.backends import Backends
 from basewarden.gateway.caller import Caller, Callers, make_member_caller
 from basewarden.gateway.description import DATA_ERRORS, describe_data
 from basewarden.gateway.errors import (
+    NeedsPostgres,
     OutcomeUnknown,
     PartlyWritten,
     SchemaNotExposed,
@@ -19,9 +20,10 @@ from basewarden.gateway.proposing import read_stored_request, read_write_pins
 from basewarden.gateway.recording.schema_retry import SnapshotStale
 from basewarden.gateway.rest import RestCall, RestResult
 from basewarden.gateway.row_labels import NameSource, choose_label, choose_names
-from basewarden.gateway.sharing import SCAN, UNDO
+from basewarden.gateway.sharing import CHANGE, SCAN, UNDO
 
 __all__ = [
+    "CHANGE",
     "DATA_ERRORS",
     "SCAN",
     "UNDO",
@@ -31,6 +33,7 @@ __all__ = [
     "Callers",
     "DataAPI",
     "NameSource",
+    "NeedsPostgres",
     "OutcomeUnknown",
     "PartlyWritten",
     "Projects",

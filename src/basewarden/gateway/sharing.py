@@ -24,6 +24,8 @@ SNAPSHOT = Terms(seconds=120, most_bytes=256 * _MEGABYTE)
 UNDO = Terms(seconds=600, most_bytes=256 * _MEGABYTE)
 """Triggers of the project's run in it: they may not keep a connection, and locks, for ever."""
 SCAN = Terms(most_at_once=2, leaves_free=3, seconds=30, most_bytes=32 * _MEGABYTE)
+CHANGE = Terms(leaves_free=3, seconds=60, most_bytes=64 * _MEGABYTE)
+"""What a person changes in a project's catalog; it needs a second connection while it holds one."""
 STATUS_QUERY = Terms(seconds=10, most_bytes=_MEGABYTE)
 
 

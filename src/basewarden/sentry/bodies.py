@@ -46,7 +46,13 @@ def detail_body(found: FindingDetail) -> dict[str, Any]:
         "request": finding.request,
         "fix": {"sql": finding.fix} if finding.fix else None,
         "history": [
-            {"kind": one.kind, "at": one.at.isoformat(), "by": one.actor_name, "reason": one.reason}
+            {
+                "kind": one.kind,
+                "at": one.at.isoformat(),
+                "by": one.actor_name,
+                "reason": one.reason,
+                "sql": one.sql,
+            }
             for one in found.events
         ],
     }

@@ -1,4 +1,4 @@
-"""Removes a deleted person from what they decided about findings; the findings themselves are kept."""
+"""Removes a deleted person from what they decided and changed; the findings and changes themselves are kept."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -6,6 +6,7 @@ from uuid import UUID
 from basewarden.accounts import Blocker
 from basewarden.db import ReadSession, WriteSession
 from basewarden.journal import DELETED_PERSON
+from basewarden.sentry.changes.queries import anonymise_changes
 from basewarden.sentry.queries import anonymise_events
 
 
@@ -17,4 +18,7 @@ class SentryErasure:
         """Locks nothing: findings never block a deletion."""
 
     async def forget(self, session: WriteSession, person_id: UUID) -> Mapping[str, int]:
-        return {"sentry_finding_events": await anonymise_events(session, person_id, DELETED_PERSON)}
+        return {
+            "sentry_finding_events": await anonymise_events(session, person_id, DELETED_PERSON),
+            "sentry_changes": await anonymise_changes(session, person_id, DELETED_PERSON),
+        }

@@ -9,6 +9,7 @@ from basewarden.accounts import ExportPart, ExportRows, Person
 from basewarden.connections import Role, list_openable_roles
 from basewarden.db import ReadSession
 from basewarden.sentry import queries
+from basewarden.sentry.changes.queries import stream_changes
 from basewarden.sentry.models import SentryFinding, SentryScan
 
 _SCAN = (
@@ -19,7 +20,11 @@ _FINDING = (
     "id", "connection_id", "fingerprint", "rule", "severity", "title", "explanation", "object", "evidence", "request",
     "fix", "status", "first_seen_at", "last_seen_at", "acknowledged_until",
 )  # fmt: skip
-_EVENT = ("id", "finding_id", "kind", "at", "scan_id", "actor_name", "reason")
+_EVENT = ("id", "finding_id", "kind", "at", "scan_id", "actor_name", "reason", "sql")
+_CHANGE = (
+    "id", "connection_id", "finding_id", "kind", "status", "target", "sql", "inverse", "before", "after", "actor_name",
+    "reason", "started_at", "applied_at", "undone_at", "undone_by_name",
+)  # fmt: skip
 
 
 async def _list_owned(session: ReadSession, person: Person) -> list[Any]:
@@ -48,6 +53,20 @@ async def _list_events(session: ReadSession, person: Person) -> ExportRows:
             yield _hide_others(row, person)
 
 
+async def _list_changes(session: ReadSession, person: Person) -> ExportRows:
+    owned = await _list_owned(session, person)
+    columns = (*_CHANGE, "actor_id", "undone_by")
+    async with aclosing(stream_changes(session, columns, person.id, owned)) as rows:
+        async for row in rows:
+            shown = {name: row[name] for name in _CHANGE}
+            for by, name in (("actor_id", "actor_name"), ("undone_by", "undone_by_name")):
+                if row[by] != person.id:
+                    shown[name] = None
+            if row["actor_id"] != person.id:
+                shown["reason"] = None
+            yield shown
+
+
 def _hide_others(row: RowMapping, person: Person) -> dict[str, Any]:
     """What another member decided is theirs."""
     shown = {name: row[name] for name in _EVENT}
@@ -69,5 +88,16 @@ SENTRY_PARTS = (
         _list_events,
         _EVENT,
         {"actor_id": "always you, or another member"},
+    ),
+    ExportPart(
+        "sentryChanges",
+        "sentry_changes",
+        _list_changes,
+        _CHANGE,
+        {
+            "xid": "the number of a transaction in the project's database",
+            "actor_id": "always you, or another member",
+            "undone_by": "always you, or another member",
+        },
     ),
 )

@@ -22,6 +22,12 @@ _EVENTS: Final = {
     "expired": "The time of its acknowledgement was over, so it is open again.",
     "acknowledged": "Acknowledged",
     "opened_again": "Opened again",
+    "fix_applied": "The fix was applied",
+    "fix_undone": "The fix was undone",
+    "quarantined": "Quarantined",
+    "released": "Released from quarantine",
+    "quarantine_ended": "The quarantine was ended, with nothing given back",
+    "quarantine_lost": "A scan saw that strangers reach it again, so the quarantine has ended.",
 }
 
 
@@ -57,6 +63,7 @@ class ShownEvent:
     at: datetime
     reason: str
     scan_id: UUID | None
+    sql: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,4 +184,5 @@ def _show_event(event: FindingEvent, viewer_id: UUID) -> ShownEvent:
         at=event.at,
         reason=event.reason or "",
         scan_id=event.scan_id,
+        sql=event.sql or "",
     )

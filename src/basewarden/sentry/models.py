@@ -1,11 +1,11 @@
-"""The tables of the sentry: its scans, what they found, and what became of each finding."""
+"""The tables of the sentry: its scans, what they found, what became of it, and what was changed for it."""
 
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ForeignKey, Index, Text, UniqueConstraint, func, text
+from sqlalchemy import ARRAY, BigInteger, ForeignKey, Index, Text, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -19,11 +19,34 @@ class ScanStatus(StrEnum):
 
 
 class FindingStatus(StrEnum):
-    """`acknowledged`: a person knows of it and lets it be, for a time or for good."""
+    """`acknowledged`: a person knows of it and lets it be, for a time or for good.
+
+    `quarantined`: what it is about is closed to strangers for now.
+    """
 
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
+    QUARANTINED = "quarantined"
+
+
+class ChangeKind(StrEnum):
+    FIX = "fix"
+    QUARANTINE = "quarantine"
+
+
+class ChangeStatus(StrEnum):
+    """`applying` and `undoing` are stored before the project's database commits, so that none is ever lost.
+
+    `failed`: it was never applied. `ended`: it holds no more, since others changed the object meanwhile.
+    """
+
+    APPLYING = "applying"
+    APPLIED = "applied"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+    FAILED = "failed"
+    ENDED = "ended"
 
 
 class SentryScan(Base):
@@ -75,7 +98,7 @@ class SentryFinding(Base):
 
 
 class FindingEvent(Base):
-    """Its history: opened, reopened, resolved by a scan; acknowledged or reopened by a person."""
+    """Its history: opened, reopened, resolved by a scan; acknowledged or reopened by a person; what was changed."""
 
     __tablename__ = "sentry_finding_events"
     __table_args__ = (
@@ -91,3 +114,49 @@ class FindingEvent(Base):
     actor_id: Mapped[UUID | None]
     actor_name: Mapped[str | None] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)
+    sql: Mapped[str | None] = mapped_column(Text)  # what ran in the project's database
+
+
+class SentryChange(Base):
+    """A fix that was applied, or a quarantine: what ran, what takes it back, and the catalog before and after."""
+
+    __tablename__ = "sentry_changes"
+    __table_args__ = (
+        Index("ix_sentry_changes_list", "connection_id", "kind", "id"),
+        Index("ix_sentry_changes_finding", "finding_id", "id"),
+        Index(
+            "ix_sentry_changes_running",
+            "connection_id",
+            unique=True,
+            postgresql_where=text("status IN ('applying', 'undoing')"),
+        ),
+        Index(
+            "ix_sentry_changes_quarantined",
+            "connection_id",
+            "target",
+            unique=True,
+            postgresql_where=text("kind = 'quarantine' AND status IN ('applying', 'applied', 'undoing')"),
+        ),
+        Index("ix_sentry_changes_actor", "actor_id", postgresql_where=text("actor_id IS NOT NULL")),
+        Index("ix_sentry_changes_undone_by", "undone_by", postgresql_where=text("undone_by IS NOT NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"))
+    finding_id: Mapped[UUID] = mapped_column(ForeignKey("sentry_findings.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text)
+    target: Mapped[str] = mapped_column(Text)  # the object's kind and name
+    sql: Mapped[str] = mapped_column(Text)
+    inverse: Mapped[str] = mapped_column(Text)
+    before: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)  # the states of what it changed
+    after: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    xid: Mapped[int] = mapped_column(BigInteger)  # the project's transaction that applied it, or takes it back
+    actor_id: Mapped[UUID | None]
+    actor_name: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    applied_at: Mapped[datetime | None]
+    undone_at: Mapped[datetime | None]
+    undone_by: Mapped[UUID | None]
+    undone_by_name: Mapped[str | None] = mapped_column(Text)

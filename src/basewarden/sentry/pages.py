@@ -15,6 +15,8 @@ from starlette.responses import Response
 from basewarden.connections import Editor, Membership, Role, Viewer
 from basewarden.errors import AppError
 from basewarden.sentry import queries
+from basewarden.sentry.access.state import list_keys
+from basewarden.sentry.changes.routes import ChangesDep
 from basewarden.sentry.errors import ScanRunning
 from basewarden.sentry.finding_view import show_finding, show_line
 from basewarden.sentry.models import FindingStatus, ScanStatus
@@ -22,8 +24,9 @@ from basewarden.sentry.routes import ScansDep, read_choice
 from basewarden.sentry.rule import Severity
 from basewarden.sentry.rule_pages import list_titles
 from basewarden.sentry.scan_view import show_scan
+from basewarden.sentry.scans.storing import read_object
 from basewarden.sentry.service import FindingChange, change_finding, get_finding, get_scan
-from basewarden.web import AddressParameters, PagesDep, Reading, Writing, parse_form, redirect, show_again
+from basewarden.web import AddressParameters, DatabaseDep, PagesDep, Reading, Writing, parse_form, redirect, show_again
 
 router = APIRouter(prefix="/c/{connection_id}/sentry", include_in_schema=False)
 
@@ -31,10 +34,19 @@ PAGE_ROWS: Final = 50
 SCAN_ROWS: Final = 30
 _TABS: Final = (
     (FindingStatus.OPEN, "Open"),
+    (FindingStatus.QUARANTINED, "Quarantined"),
     (FindingStatus.ACKNOWLEDGED, "Acknowledged"),
     (FindingStatus.RESOLVED, "Resolved"),
 )
-_DONE: Final = {"acknowledged": "Acknowledged.", "reopened": "Opened again."}
+_DONE: Final = {
+    "acknowledged": "Acknowledged.",
+    "reopened": "Opened again.",
+    "fixed": "The fix was applied.",
+    "unfixed": "The fix was undone.",
+    "quarantined": "Quarantined: strangers no longer reach it.",
+    "released": "Released: it is as it was before.",
+    "ended": "The quarantine has ended. Nothing was given back.",
+}
 _Text = Annotated[str, Query(max_length=100)]
 
 
@@ -163,8 +175,18 @@ async def get_progress(request: Request, scan_id: str, member: Viewer, db: Readi
 
 
 @router.get("/{finding_id}")
-async def get_page(request: Request, finding_id: str, member: Viewer, db: Reading, pages: PagesDep) -> Response:
-    found = await get_finding(db, member.connection.id, finding_id)
+async def get_page(
+    *,
+    request: Request,
+    finding_id: str,
+    member: Viewer,
+    database: DatabaseDep,
+    pages: PagesDep,
+    changes: ChangesDep,
+) -> Response:
+    await changes.reconciler.try_reconcile(member.connection.id)
+    async with database.read_only() as session:
+        found = await get_finding(session, member.connection.id, finding_id)
     done = request.query_params.get("done", "")
     return pages.render(
         request,
@@ -175,6 +197,10 @@ async def get_page(request: Request, finding_id: str, member: Viewer, db: Readin
         is_new=done == "acknowledged",
         times=_TIME_CHOICES,
         can_decide=member.role.includes(Role.EDITOR),
+        can_fix=member.role.includes(Role.OWNER),
+        fix_change=found.fix,
+        quarantine=found.quarantine,
+        is_closable=bool(list_keys(read_object(found.finding))),
     )
 
 

@@ -30,7 +30,7 @@ class ShownProbe:
 
 
 def show_probes(evidence: Mapping[str, Any]) -> tuple[ShownProbe, ...]:
-    return tuple(_show_probe(one) for one in evidence["probes"])
+    return tuple(show_probe(one) for one in evidence["probes"])
 
 
 def describe_proof(evidence: Mapping[str, Any]) -> str:
@@ -79,7 +79,7 @@ def _join_same(probes: Sequence[Mapping[str, Any]]) -> list[str]:
     return [clauses[0], *map(_lower, clauses[1:])]
 
 
-def _show_probe(probe: Mapping[str, Any]) -> ShownProbe:
+def show_probe(probe: Mapping[str, Any]) -> ShownProbe:
     who, note = _CALLERS[ProbeCaller(probe["as"])]
     has_read = probe["outcome"] == ProbeOutcome.ROWS
     return ShownProbe(
@@ -103,7 +103,12 @@ def _describe_outcome(probe: Mapping[str, Any]) -> str:
 
 
 def _name(probe: Mapping[str, Any]) -> str:
-    return _CALLERS[ProbeCaller(probe["as"])][0]
+    return name_caller(ProbeCaller(probe["as"]))
+
+
+def name_caller(caller: ProbeCaller) -> str:
+    """To begin a sentence with."""
+    return _CALLERS[caller][0]
 
 
 def _lower(text: str) -> str:

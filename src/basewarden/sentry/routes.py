@@ -10,6 +10,7 @@ from basewarden.connections import Editor, Viewer
 from basewarden.errors import Invalid
 from basewarden.sentry import queries
 from basewarden.sentry.bodies import detail_body, finding_body, scan_body
+from basewarden.sentry.changes.routes import ChangesDep
 from basewarden.sentry.errors import ScanRunning
 from basewarden.sentry.models import FindingStatus
 from basewarden.sentry.rule import Severity
@@ -67,6 +68,7 @@ async def get_one_scan(scan_id: str, member: Viewer, db: Reading) -> dict[str, A
 async def get_findings(
     member: Viewer,
     db: Reading,
+    changes: ChangesDep,
     status: Annotated[str | None, Query(max_length=20)] = None,
     severity: Annotated[str | None, Query(max_length=20)] = None,
     rule: Annotated[str | None, Query(max_length=100)] = None,
@@ -74,6 +76,7 @@ async def get_findings(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
 ) -> dict[str, Any]:
     """Without `status`, those that are open."""
+    await changes.reconciler.try_reconcile(member.connection.id)
     found = await queries.list_findings(
         db,
         member.connection.id,
@@ -95,7 +98,8 @@ async def get_findings(
     responses=answer_with(FindingDetailOut),
     summary="Returns a finding with its evidence and its history.",
 )
-async def get_one_finding(finding_id: str, member: Viewer, db: Reading) -> dict[str, Any]:
+async def get_one_finding(finding_id: str, member: Viewer, db: Reading, changes: ChangesDep) -> dict[str, Any]:
+    await changes.reconciler.try_reconcile(member.connection.id)
     return detail_body(await get_finding(db, member.connection.id, finding_id))
 
 

@@ -77,7 +77,7 @@ class FindingOut(ResponseBody):
     title: str
     explanation: str
     object: FindingObjectOut
-    status: Literal["open", "acknowledged", "resolved"]
+    status: Literal["open", "acknowledged", "resolved", "quarantined"]
     first_seen_at: datetime
     last_seen_at: datetime
     acknowledged_until: datetime | None
@@ -89,10 +89,24 @@ class FindingsOut(ResponseBody):
 
 
 class FindingEventOut(ResponseBody):
-    kind: Literal["opened", "reopened", "resolved", "expired", "acknowledged", "opened_again"]
+    kind: Literal[
+        "opened",
+        "reopened",
+        "resolved",
+        "expired",
+        "acknowledged",
+        "opened_again",
+        "fix_applied",
+        "fix_undone",
+        "quarantined",
+        "released",
+        "quarantine_ended",
+        "quarantine_lost",
+    ]
     at: datetime
     by: str | None
     reason: str | None
+    sql: str | None = Field(description="What ran in the project's database.")
 
 
 class FindingFixOut(ResponseBody):

@@ -17,8 +17,19 @@ from basewarden.errors import AppError, Invalid, NotFound
 from basewarden.gateway import SCAN, Projects
 from basewarden.jobs import Jobs, RetryPolicy
 from basewarden.sentry import queries
+from basewarden.sentry.changes.outcomes import open_lost
+from basewarden.sentry.changes.queries import find_standing, list_changed_since
+from basewarden.sentry.changes.service import Changes
 from basewarden.sentry.errors import ScanRunning
-from basewarden.sentry.models import FindingEvent, FindingStatus, ScanStatus, SentryFinding, SentryScan
+from basewarden.sentry.models import (
+    ChangeKind,
+    FindingEvent,
+    FindingStatus,
+    ScanStatus,
+    SentryChange,
+    SentryFinding,
+    SentryScan,
+)
 from basewarden.sentry.rule import ScannedObject
 from basewarden.sentry.rules import list_rules
 from basewarden.sentry.scans.running import Acquire, RuleOutcome
@@ -38,15 +49,22 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class FindingDetail:
+    """`fix` was applied and can be undone; `quarantine` holds."""
+
     finding: SentryFinding
     events: Sequence[FindingEvent]
+    fix: SentryChange | None
+    quarantine: SentryChange | None
 
 
 class Scans:
     """Scans run in the worker of jobs, one at a time for a connection."""
 
-    def __init__(self, database: Database, jobs: Jobs, projects: Projects, targets: ConnectionTargets) -> None:
+    def __init__(
+        self, database: Database, jobs: Jobs, projects: Projects, targets: ConnectionTargets, changes: Changes
+    ) -> None:
         self._database = database
+        self._changes = changes
         self._jobs = jobs
         self._projects = projects
         self._targets = targets
@@ -94,10 +112,13 @@ class Scans:
         running = Scan(acquire, note)
         await running.run(list_rules(), schemas.names)
         await running.prove(await self._list_gone(connection_id, schemas.names, running.result))
+        lost = await self._changes.list_lost(connection_id, acquire)
         async with self._database.write_now() as unit:
             if not await queries.update_running_scan(unit, scan_id, {}):
                 return  # it was given up
-            changes = await store_findings(unit, connection_id, scan_id, schemas.names, running.result)
+            changed = await list_changed_since(unit, connection_id, scan.started_at)
+            changes = await store_findings(unit, connection_id, scan_id, schemas.names, running.result, changed)
+            await open_lost(unit, lost, scan_id)
             values = {"status": ScanStatus.DONE, "finished_at": datetime.now(UTC), **changes._asdict()}
             await queries.update_running_scan(unit, scan_id, values)
         _log.info("sentry.scanned", connection=str(connection_id), opened=changes.opened, closed=changes.closed)
@@ -156,7 +177,12 @@ async def get_finding(session: AsyncSession, connection_id: UUID, finding_id: st
     found = await queries.find_finding(session, connection_id, known) if known else None
     if found is None:
         raise NotFound("There is no such finding.")
-    return FindingDetail(found, await queries.list_events(session, found.id))
+    return FindingDetail(
+        found,
+        await queries.list_events(session, found.id),
+        await find_standing(session, found.id, ChangeKind.FIX),
+        await find_standing(session, found.id, ChangeKind.QUARANTINE),
+    )
 
 
 # What people decide -----------------------------------------------------------------------------------------
@@ -191,6 +217,8 @@ async def change_finding(
 
 
 def _check_change(found: SentryFinding, change: FindingChange) -> None:
+    if found.status == FindingStatus.QUARANTINED:
+        raise Invalid.field("status", "It is in quarantine. Release it first.")
     if change.status is FindingStatus.RESOLVED or found.status == FindingStatus.RESOLVED:
         raise Invalid.field("status", "A finding is resolved by a scan that no longer finds it.")
     if change.status is FindingStatus.ACKNOWLEDGED and not (change.reason or "").strip():

@@ -3,12 +3,16 @@
 from datetime import timedelta
 
 from basewarden.accounts import Attempts
-from basewarden.connections import ConnectionTargets
+from basewarden.connections import ConnectionTargets, QuarantineCounter
 from basewarden.db import Database, Pruner, in_batches
 from basewarden.gateway import Projects
 from basewarden.jobs import Jobs
 from basewarden.journal import SidebarCounts
 from basewarden.sentry import pages, routes
+from basewarden.sentry.changes import fix_pages, quarantine_pages
+from basewarden.sentry.changes import routes as change_routes
+from basewarden.sentry.changes.queries import count_quarantines, delete_old_changes
+from basewarden.sentry.changes.service import Changes
 from basewarden.sentry.debugger import pages as debugger_pages
 from basewarden.sentry.debugger import routes as debugger_routes
 from basewarden.sentry.debugger.service import PolicyDebugger
@@ -17,7 +21,7 @@ from basewarden.sentry.export import SENTRY_PARTS
 from basewarden.sentry.leaks import pages as leak_pages
 from basewarden.sentry.leaks import routes as leak_routes
 from basewarden.sentry.leaks.service import LeakScans
-from basewarden.sentry.models import SentryFinding, SentryScan
+from basewarden.sentry.models import SentryChange, SentryFinding, SentryScan
 from basewarden.sentry.queries import delete_old_findings, delete_old_scans
 from basewarden.sentry.service import Scans
 from basewarden.sentry.urgent import count_room
@@ -25,8 +29,15 @@ from basewarden.settings import Settings
 from basewarden.web import Registry
 
 ROUTERS = (
-    *(routes.router, leak_routes.router, debugger_routes.router),
-    *(leak_pages.router, debugger_pages.router, pages.router),
+    routes.router,
+    change_routes.router,
+    leak_routes.router,
+    debugger_routes.router,
+    leak_pages.router,
+    debugger_pages.router,
+    quarantine_pages.router,
+    fix_pages.router,
+    pages.router,
 )
 """The pages of a finding come last: their path has an id where others have a word."""
 EXPORT_PARTS = SENTRY_PARTS
@@ -37,6 +48,7 @@ def list_pruners(registry: Registry) -> tuple[Pruner, ...]:
     return (
         Pruner(SentryScan.__tablename__, keep, in_batches(delete_old_scans)),
         Pruner(SentryFinding.__tablename__, keep, in_batches(delete_old_findings)),
+        Pruner(SentryChange.__tablename__, keep, in_batches(delete_old_changes)),
     )
 
 
@@ -45,11 +57,14 @@ def list_erasure_handlers(_registry: Registry) -> tuple[SentryErasure, ...]:
 
 
 def wire(registry: Registry) -> None:
-    registry.add(
-        Scans(registry.get(Database), registry.get(Jobs), registry.get(Projects), registry.get(ConnectionTargets))
-    )
+    database, jobs = registry.get(Database), registry.get(Jobs)
+    projects, targets = registry.get(Projects), registry.get(ConnectionTargets)
+    changes = Changes(database, jobs, projects, targets)
+    registry.add(changes)
+    registry.add(Scans(database, jobs, projects, targets, changes))
     settings = registry.get(Settings)
     attempts = registry.get(Attempts)
     registry.add(PolicyDebugger(registry.get(Projects), registry.get(ConnectionTargets), attempts))
     registry.add(LeakScans(attempts, allow_private=settings.allow_private_addresses))
     registry.get(SidebarCounts).add(count_room)
+    registry.add(QuarantineCounter(count_quarantines))

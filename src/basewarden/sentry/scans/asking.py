@@ -1,7 +1,7 @@
 """Asks a project's database something in a transaction of its own that is READ ONLY, short and always rolled back."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from pgrest import DbConnection, Rows, Statement, roll_back
 
@@ -9,12 +9,23 @@ _PATH: Final = b"pg_catalog, pg_temp"
 """So that no temporary table is taken for one of the catalog."""
 
 
-async def ask(connection: DbConnection, seconds: float, statements: Sequence[Statement]) -> list[Rows]:
+class OpenTransaction(Protocol):
+    """A transaction with changes of its own, which what is asked sees, and which is not rolled back by it."""
+
+    async def ask(self, seconds: float, statements: Sequence[Statement]) -> list[Rows]: ...
+
+
+Asked = DbConnection | OpenTransaction
+
+
+async def ask(connection: Asked, seconds: float, statements: Sequence[Statement]) -> list[Rows]:
     """The answers of `statements`, which see `search_path = pg_catalog`. Raises DatabaseError.
 
     A statement that takes longer than `seconds` fails, and so does one that waits for a lock. None is
     compiled (jit), which would take longer than to run it.
     """
+    if not isinstance(connection, DbConnection):
+        return await connection.ask(seconds, statements)
     opening = (
         Statement("BEGIN READ ONLY"),
         Statement(

@@ -11,8 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from basewarden.sentry.rule import Hit, ObjectType, Rule, RuleVerdict, ScannedObject
-from basewarden.sentry.scans.asking import ask
-from pgrest import DatabaseError, DbConnection, PgrestError, Rows, Statement
+from basewarden.sentry.scans.asking import Asked, ask
+from pgrest import DatabaseError, PgrestError, Rows, Statement
 
 RULE_SECONDS = 5.0
 MOST_HITS = 2_000
@@ -29,7 +29,7 @@ _KNOWN = Statement(
     " WHERE n.nspname || '.' || c.relname = name) FROM unnest($1::text[]) AS needed(name)"
 )
 """By the catalog: to_regclass fails for a login that may not use the schema."""
-Acquire = Callable[[], AbstractAsyncContextManager[DbConnection]]
+Acquire = Callable[[], AbstractAsyncContextManager[Asked]]
 
 
 class RuleState(StrEnum):
@@ -115,14 +115,14 @@ async def _assess_hits(rule: Rule, hits: Sequence[Hit], started: float) -> RuleO
     return RuleOutcome(rule, RuleState.RAN, reason, found[:MOST_HITS], time.monotonic() - started)
 
 
-async def _find_missing(connection: DbConnection, needs: Sequence[str]) -> str | None:
+async def _find_missing(connection: Asked, needs: Sequence[str]) -> str | None:
     if not needs:
         return None
     (rows,) = await ask(connection, RULE_SECONDS, [Statement(_KNOWN.sql, (encode_names(needs),))])
     return next((name for name, row in zip(needs, rows.rows, strict=True) if row[0] != b"t"), None)
 
 
-async def _ask_rule(connection: DbConnection, rule: Rule, schemas: Sequence[str]) -> list[Hit]:
+async def _ask_rule(connection: Asked, rule: Rule, schemas: Sequence[str]) -> list[Hit]:
     # A rule about roles names no schema, and yet the parameter must have a place.
     query = f"SELECT to_json(hit) FROM ({rule.query}) AS hit WHERE $1::text[] IS NOT NULL LIMIT {MOST_ROWS + 1}"
     (rows,) = await ask(connection, RULE_SECONDS, [Statement(query, (encode_names(schemas),))])

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from basewarden.sentry.scans.asking import ask
-from pgrest import DatabaseError, DbConnection, Statement
+from basewarden.sentry.scans.asking import Asked, ask
+from pgrest import DatabaseError, Statement
 
 _SECONDS = 2.0
 # PostgREST reads these settings of its login role; Supabase keeps the exposed schemas there.
@@ -33,7 +33,7 @@ class ExposedSchemas:
 
 
 async def choose_schemas(
-    connection: DbConnection, asked: Sequence[str] | None, of_api: Sequence[str] | None
+    connection: Asked, asked: Sequence[str] | None, of_api: Sequence[str] | None
 ) -> ExposedSchemas:
     """`of_api` are those that the project's API names, where it has one. Raises DatabaseError."""
     if asked:
@@ -46,7 +46,7 @@ async def choose_schemas(
     return ExposedSchemas(DEFAULT, SchemaSource.DEFAULT)
 
 
-async def _read_setting(connection: DbConnection) -> Sequence[str]:
+async def _read_setting(connection: Asked) -> Sequence[str]:
     try:
         (rows,) = await ask(connection, _SECONDS, [_CONFIGURED])
     except DatabaseError:

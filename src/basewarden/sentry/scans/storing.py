@@ -1,6 +1,6 @@
 """Stores what a scan found: new findings, those that are still there, and those that are gone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -24,14 +24,26 @@ class ScanChanges(NamedTuple):
 
 
 async def store_findings(
-    session: WriteSession, connection_id: UUID, scan_id: UUID, schemas: Sequence[str], result: ScanResult
+    session: WriteSession,
+    connection_id: UUID,
+    scan_id: UUID,
+    schemas: Sequence[str],
+    result: ScanResult,
+    changed: Collection[UUID] = (),
 ) -> ScanChanges:
-    """In one transaction. What a rule did not look at stays as it is."""
-    known = await queries.lock_findings(session, connection_id)
+    """In one transaction. What a rule did not look at stays as it is.
+
+    So does a finding of `changed`: something was changed for it while the scan was looking.
+    """
+    locked = await queries.lock_findings(session, connection_id)
+    known = {fingerprint: one for fingerprint, one in locked.items() if one.id not in changed}
+    unsure = locked.keys() - known.keys()
     events = [_make_event(one, "expired", scan_id) for one in await queries.reopen_expired(session, connection_id)]
     added: list[dict[str, Any]] = []
     opened = 0
     for fingerprint, found in result.findings.items():
+        if fingerprint in unsure:
+            continue
         before = known.get(fingerprint)
         values = _make_values(found, result.proofs.get(found.hit.object._replace(column=None), Proof()))
         if before is not None and before.status == FindingStatus.RESOLVED:
@@ -58,7 +70,7 @@ def list_gone(known: Iterable[SentryFinding], schemas: Sequence[str], result: Sc
     return [
         one
         for one in known
-        if one.status != FindingStatus.RESOLVED
+        if one.status not in (FindingStatus.RESOLVED, FindingStatus.QUARANTINED)
         and one.fingerprint not in found
         and one.rule in result.ran
         and (one.rule in result.everywhere or not one.object["schema"] or one.object["schema"] in schemas)
@@ -83,7 +95,7 @@ def _make_values(found: RuleFinding, proof: Proof) -> dict[str, Any]:
         "object": found.hit.object._asdict(),
         "evidence": {
             "catalog": {"roles": list(found.hit.roles), **found.hit.facts},
-            "probes": [_show_probe(one) for one in proof.probes],
+            "probes": [show_probe(one) for one in proof.probes],
             "isEmpty": proof.is_empty,
         },
         "request": make_request(found.hit.object) if found.rule.reads_rows else None,
@@ -91,7 +103,7 @@ def _make_values(found: RuleFinding, proof: Proof) -> dict[str, Any]:
     }
 
 
-def _show_probe(probe: RowProbe) -> Mapping[str, Any]:
+def show_probe(probe: RowProbe) -> Mapping[str, Any]:
     return {
         "as": probe.caller,
         "verb": "select",

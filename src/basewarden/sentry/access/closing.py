@@ -1,0 +1,97 @@
+"""The state of an object that strangers no longer reach, and who reaches it."""
+
+from collections.abc import Collection
+from hashlib import md5
+from typing import Final
+
+import msgspec
+
+from basewarden.sentry.access.acl import take_away
+from basewarden.sentry.access.reading import BUCKET_POLICY
+from basewarden.sentry.access.state import RELATIONS, AccessKind, AccessState, PolicyState
+from pgrest import Statement, array_literal, quote_literal
+
+API_ROLES: Final = ("anon", "authenticated")
+READ_API_ROLES: Final = Statement("SELECT rolname::text FROM pg_roles WHERE rolname IN ('anon', 'authenticated')")
+_OF_RELATION: Final = (
+    "has_any_column_privilege(r.name, $2::oid, 'SELECT, INSERT, UPDATE, REFERENCES')"
+    " OR has_table_privilege(r.name, $2::oid, 'DELETE, TRUNCATE, TRIGGER')"
+)
+_OF_OTHERS: Final = {
+    AccessKind.SEQUENCE: "has_sequence_privilege(r.name, $2::oid, 'USAGE, SELECT, UPDATE')",
+    AccessKind.FUNCTION: "has_function_privilege(r.name, $2::oid, 'EXECUTE')",
+}
+
+
+def close_state(state: AccessState, roles: Collection[str]) -> AccessState:
+    """Without what PUBLIC and `roles` have; a bucket is private, and a policy keeps its objects from them."""
+    if state.kind is AccessKind.BUCKET:
+        policy = _make_bucket_policy(state.name, tuple(sorted(roles)) or (None,))
+        return msgspec.structs.replace(state, is_public=False, policies=(policy,))
+    closed: tuple[str | None, ...] = (None, *roles)
+    acl = take_away(state.owner, state.acl, closed)
+    columns = {name: take_away(state.owner, one, closed, acl) for name, one in state.columns.items()}
+    return msgspec.structs.replace(
+        state,
+        is_default=state.is_default and acl == state.acl,
+        acl=acl,
+        columns={name: one for name, one in columns.items() if one},
+    )
+
+
+def _make_bucket_policy(bucket: str, roles: tuple[str | None, ...]) -> PolicyState:
+    name = BUCKET_POLICY + md5(bucket.encode(), usedforsecurity=False).hexdigest()
+    condition = f"(bucket_id <> {quote_literal(bucket)}::text)"
+    return PolicyState(name, "ALL", is_permissive=False, roles=roles, using=condition, check=condition)
+
+
+def read_reach(state: AccessState, roles: Collection[str]) -> Statement | None:
+    """Those of the roles that reach it by the catalog, however; PUBLIC where there are none. None for a bucket."""
+    if state.kind is AccessKind.BUCKET:
+        return None
+    condition = _OF_RELATION if state.kind in RELATIONS else _OF_OTHERS[state.kind]
+    names = array_literal(roles or ("public",)).encode()
+    sql = f"SELECT r.name FROM unnest($1::text[]) AS r(name) WHERE {condition} ORDER BY 1"
+    return Statement(sql, (names, str(state.oid).encode()))
+
+
+def is_bucket_closed(state: AccessState) -> bool:
+    return state.has_rls and not state.is_public and any(not one.is_permissive for one in state.policies)
+
+
+def list_cut_off(before: AccessState, after: AccessState) -> list[str | None]:
+    """The roles with rights of their own before, which have fewer after; None is PUBLIC."""
+    lost: dict[str | None, None] = {}
+    pairs = [(before.acl, after.acl), *((acl, after.columns.get(name, ())) for name, acl in before.columns.items())]
+    for had, has in pairs:
+        left = {(entry.grantee, entry.grantor, right) for entry in has for right in entry.rights}
+        for entry in had:
+            if any((entry.grantee, entry.grantor, right) not in left for right in entry.rights):
+                lost[entry.grantee] = None
+    return list(lost)
+
+
+_DEPENDENTS: Final = """
+SELECT 'view', n.nspname || '.' || c.relname FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass
+  AND d.objid = w.oid AND d.refclassid = $2::text::regclass AND d.refobjid = $1::oid
+JOIN pg_class c ON c.oid = w.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('v', 'm') AND c.oid <> $1::oid
+UNION SELECT 'function', n.nspname || '.' || f.proname FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND f.oid <> $1::oid
+  AND position(lower($3::text) IN lower(f.prosrc)) > 0
+UNION SELECT 'function', n.nspname || '.' || f.proname FROM pg_depend d JOIN pg_proc f ON f.oid = d.objid
+JOIN pg_namespace n ON n.oid = f.pronamespace WHERE d.classid = 'pg_proc'::regclass
+  AND d.refclassid = $2::text::regclass AND d.refobjid = $1::oid
+UNION SELECT 'parent', n.nspname || '.' || c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent
+JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.inhrelid = $1::oid AND $2::text = 'pg_class'
+UNION SELECT 'child', n.nspname || '.' || c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.inhparent = $1::oid AND $2::text = 'pg_class'
+ORDER BY 1, 2 LIMIT 50"""
+
+
+def read_dependents(state: AccessState) -> Statement | None:
+    """What kind of thing uses it, and its name: functions also where their text only contains its name."""
+    if state.kind is AccessKind.BUCKET:
+        return None
+    catalog = "pg_proc" if state.kind is AccessKind.FUNCTION else "pg_class"
+    return Statement(_DEPENDENTS, (str(state.oid).encode(), catalog.encode(), state.name.encode()))
