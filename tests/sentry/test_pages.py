@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from basewarden.core.ids import make_id
-from basewarden.sentry.finding_view import list_facts
+from basewarden.sentry.catalog_words import list_facts
+from pgrest import quote_ident
 from tests.alerts.test_events import query
 from tests.fixtures.bench import Bench, Workshop
 from tests.fixtures.html_forms import find_forms
@@ -108,7 +109,8 @@ async def test_from_an_empty_page_to_a_finding_with_its_proof_and_fix(bench: Sen
         "/rest/v1/people?select=*",
         "ENABLE ROW LEVEL SECURITY",
         "Trying changes nothing.",
-        "About this rule: Row level security is off",
+        "About this rule",
+        "Scan again",
         "When it is harmless.",
         "What the catalog says",
         "A scan found it.",
@@ -316,9 +318,37 @@ def test_what_the_catalog_says_is_shown_in_words() -> None:
         "columns": [],
     }
     assert list_facts(catalog) == [
-        ("Roles", ["anon"]),
-        ("Definer", ["yes"]),
-        ("Rights", ["anon: select"]),
-        ("Policies", ["all, using true, permissive, roles anon, x"]),
-        ("Columns", ["none"]),
+        ("Known of it", ["It runs with its owner's rights."]),
+        ("May be used by", ["anon: read"]),
     ]
+
+
+def test_other_facts_keep_their_names() -> None:
+    catalog = {"has_rls": False, "is_odd": False, "installed": "1.0", "names": ["a", "b"], "roles": ["anon"]}
+    assert list_facts(catalog) == [
+        ("Known of it", ["Row level security is off."]),
+        ("Installed", ["1.0"]),
+        ("Names", ["a, b"]),
+        ("Reached by", ["anon"]),
+    ]
+
+
+async def test_a_policy_is_shown_as_sql_with_its_cause_marked_and_choices_to_fix_it(bench: SentryBench) -> None:
+    await bench.shop.run(
+        "CREATE TABLE notes (id int PRIMARY KEY, owner text, email text); ALTER TABLE notes ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY visible ON notes FOR SELECT USING (true);"
+        f"CREATE POLICY {quote_ident(HOSTILE)} ON notes FOR UPDATE USING (owner = current_user);"
+        "GRANT SELECT, UPDATE ON notes TO anon;"
+    )
+    await scan(bench.shop)
+    answer = await bench.shop.person.get(
+        f"/api/connections/{bench.shop.connection_id}/sentry/findings?rule=policy_always_true_read"
+    )
+    page = (await bench.get(f"/{answer.json()['findings'][0]['id']}")).text
+    assert HOSTILE not in page
+    shown = re.sub(r"</?span[^>]*>", "", unescape(page))
+    assert re.findall(r"<mark[^>]*>\s*(.*)\n", shown) == ["USING (true)"]
+    assert "1 other policy of the table" in shown
+    assert "Everyone reads the rows, without email" in shown
+    assert "GRANT SELECT (id, owner) ON public.notes TO anon;" in shown
+    assert "DROP POLICY visible ON public.notes;" in shown

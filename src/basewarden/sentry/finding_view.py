@@ -1,6 +1,5 @@
 """Findings as pages show them."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,12 +7,15 @@ from typing import Any, Final
 from uuid import UUID
 
 from basewarden.core.addresses import policies_path
+from basewarden.sentry.catalog_words import list_facts
 from basewarden.sentry.models import FindingEvent, FindingStatus, SentryFinding
+from basewarden.sentry.policies.choices import FixChoice, list_choices
+from basewarden.sentry.policies.sql import ShownPolicy, show_policies
 from basewarden.sentry.proof_words import ShownProbe, describe_emptiness, describe_proof, show_probes
 from basewarden.sentry.rule import ObjectType
-from basewarden.sentry.rule_pages import list_titles, read_rule_page
+from basewarden.sentry.rule_pages import RulePage, list_titles, read_rule_page
+from basewarden.sentry.scans.storing import read_object
 from basewarden.sentry.service import FindingDetail
-from basewarden.web import Rendering
 
 _EVENTS: Final = {
     "opened": "A scan found it.",
@@ -68,17 +70,22 @@ class ShownEvent:
 
 @dataclass(frozen=True, slots=True)
 class ShownFinding:
-    """`facts` are what the catalog says, as name and lines. `emptiness` says that the object has no row."""
+    """`facts` are what the catalog says, as name and lines. `emptiness` says that the object has no row.
+
+    Where there is no `fix`, a person chooses one of `choices`, of which there may be none.
+    """
 
     line: FindingLine
     explanation: str
     probes: Sequence[ShownProbe]
     emptiness: str
     facts: Sequence[tuple[str, Sequence[str]]]
+    policies: Sequence[ShownPolicy]
     request: str | None
     fix: str | None
+    choices: Sequence[FixChoice]
     events: Sequence[ShownEvent]
-    page: Rendering | None
+    page: RulePage | None
     policies_href: str | None
     """Where a table's policies are explained and tried."""
 
@@ -102,14 +109,17 @@ def show_line(finding: SentryFinding) -> FindingLine:
 
 def show_finding(found: FindingDetail, viewer_id: UUID) -> ShownFinding:
     finding = found.finding
+    scanned, catalog = read_object(finding), finding.evidence["catalog"]
     return ShownFinding(
         line=show_line(finding),
         explanation=finding.explanation,
         probes=show_probes(finding.evidence),
         emptiness=describe_emptiness(finding.evidence),
-        facts=list_facts(finding.evidence["catalog"]),
+        facts=list_facts(catalog),
+        policies=show_policies(scanned, finding.rule, catalog),
         request=finding.request,
         fix=finding.fix,
+        choices=() if finding.fix else list_choices(scanned, finding.rule, catalog),
         events=[_show_event(one, viewer_id) for one in found.events],
         page=read_rule_page(finding.rule),
         policies_href=_find_policies(finding),
@@ -129,51 +139,6 @@ def name_object(found: Mapping[str, Any]) -> str:
     if found["arguments"] is not None:
         name = f"{name}({found['arguments']})"
     return f"{name}.{found['column']}" if found["column"] else name
-
-
-def list_facts(catalog: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:
-    return [(_capitalise(_name_fact(name)), _list_lines(value)) for name, value in catalog.items()]
-
-
-def _name_fact(name: str) -> str:
-    return name.removeprefix("is_").removeprefix("has_").replace("_", " ")
-
-
-def _capitalise(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _list_lines(value: Any) -> list[str]:
-    """A line for each thing of which the catalog says several."""
-    if isinstance(value, dict):
-        return [f"{name}: {_show_fact(one)}" for name, one in value.items()] or ["none"]
-    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
-        return [_show_thing(one) if isinstance(one, dict) else _show_fact(one) for one in value]
-    return [_show_fact(value)]
-
-
-def _show_thing(thing: Mapping[str, Any]) -> str:
-    """What is true of it, its name first."""
-    said = [
-        _name_fact(name) if one is True else f"{_name_fact(name)} {_show_fact(one)}"
-        for name, one in thing.items()
-        if name != "name" and one not in (None, False, [], "")
-    ]
-    name = [str(thing["name"])] if thing.get("name") else []
-    return ", ".join([*name, *said])
-
-
-def _show_fact(value: Any) -> str:
-    match value:
-        case None | [] | "":
-            return "none"
-        case bool():
-            return "yes" if value else "no"
-        case list() if all(isinstance(one, str | int | float) for one in value):
-            return ", ".join(map(str, value))
-        case str() | int() | float():
-            return str(value)
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _show_event(event: FindingEvent, viewer_id: UUID) -> ShownEvent:

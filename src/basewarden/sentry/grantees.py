@@ -9,10 +9,10 @@ NO_ROLES = "public"
 
 
 def describe_callers(roles: Sequence[str]) -> str:
-    """To begin a sentence with."""
+    """As a title has them, behind the name of what they reach."""
     if NO_ROLES in roles:
-        return "Every role that may sign in"
-    return "Anyone with the public key" if "anon" in roles else "Everyone who signs up"
+        return "every role that may sign in"
+    return "anyone with the public key" if "anon" in roles else "everyone who signs up"
 
 
 def is_open_to_anyone(roles: Sequence[str]) -> bool:

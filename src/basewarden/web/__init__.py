@@ -17,7 +17,7 @@ from basewarden.web.forms import Form, parse_form, parse_large_form, show_again
 from basewarden.web.guard import raise_file_limit
 from basewarden.web.highlight import highlight
 from basewarden.web.loop_shares import WITHOUT_LIMIT, Admission, LoopShares, delay_request, find_loop_shares
-from basewarden.web.markdown import Rendering, render_markdown
+from basewarden.web.markdown import RenderedBlock, Rendering, render_markdown
 from basewarden.web.openapi import STABLE, ErrorBody, answer_with, declare, describe_api, list_operations
 from basewarden.web.pages import Pages, count_things, redirect
 from basewarden.web.protocol import make_protocol
@@ -56,6 +56,7 @@ __all__ = [
     "PagesDep",
     "Reading",
     "Registry",
+    "RenderedBlock",
     "Rendering",
     "RequestBody",
     "RequestBudgets",

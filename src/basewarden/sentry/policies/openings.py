@@ -197,7 +197,7 @@ def _is_half_open(facts: TablePolicies, role: str) -> bool:
 
 def name_callers(openings: Sequence[Opening]) -> str:
     is_anyones = any(opening.role != _SIGNED_IN for opening in openings)
-    return "Anyone with the public key" if is_anyones else "Everyone who signs up"
+    return "anyone with the public key" if is_anyones else "everyone who signs up"
 
 
 def name_verbs(openings: Sequence[Opening]) -> str:

@@ -17,12 +17,12 @@ def _assess(hit: Hit) -> RuleVerdict:
     is_superuser = hit.facts["is_superuser"]
     return RuleVerdict(
         Severity.CRITICAL,
-        f"No policy holds for {hit.object.name}",
-        f"The role {hit.object.name} {'is a superuser' if is_superuser else 'has BYPASSRLS'}. "
+        f"{hit.object.name}: no policy holds for this role",
+        f"The role {hit.object.name} {'is a superuser' if is_superuser else 'has BYPASSRLS'}, so "
         f"{describe_callers(hit.roles)} passes every policy by"
         + (", and every privilege too: all of the server is open." if is_superuser else ": all rows are open."),
         f"ALTER ROLE {quote_object(hit.object)} NOBYPASSRLS{' NOSUPERUSER' * is_superuser};",
     )
 
 
-RULE = Rule("api_role_bypasses_rls", "A role of the API passes row level security by", _QUERY, _assess)
+RULE = Rule("api_role_bypasses_rls", "A role of the API ignores row level security", _QUERY, _assess)

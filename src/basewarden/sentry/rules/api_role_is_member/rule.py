@@ -42,7 +42,7 @@ def _assess(hit: Hit) -> RuleVerdict:
     ] or ["rights that strangers are not meant to have"]
     return RuleVerdict(
         Severity.CRITICAL if is_worst else Severity.WARNING,
-        f"{describe_callers(hit.roles)} can act as {hit.object.name}",
+        f"{hit.object.name}: {describe_callers(hit.roles)} can act as this role",
         f"{list_names(hit.roles)} may act as {hit.object.name}, which has {list_names(more)}.",
         f"REVOKE {quote_object(hit.object)} FROM {', '.join(map(quote_ident, direct))};"
         if set(direct) == set(hit.roles)
@@ -50,4 +50,4 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("api_role_is_member", "A role of the API can act as a role that may do more", _QUERY, _assess)
+RULE = Rule("api_role_is_member", "A role of the API can act as a stronger role", _QUERY, _assess)

@@ -22,4 +22,4 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("api_role_may_log_in", "A role of the API may log in", _QUERY, _assess)
+RULE = Rule("api_role_may_log_in", "A role of the API can log in to the database", _QUERY, _assess)

@@ -37,7 +37,7 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     says = f"The policy {list_names(names)} does not ask" if names else "Row level security is off: nothing asks"
     return RuleVerdict(
         Severity.CRITICAL if anyone else Severity.WARNING,
-        f"{describe_callers(roles)} can {verbs} files of the bucket {hit.object.name}",
+        f"bucket {hit.object.name}: {describe_callers(roles)} can {verbs} files",
         f"{says} who owns a file. The files of others can be replaced or removed, or the bucket filled at your cost.",
     )
 
@@ -51,7 +51,7 @@ def _list_roles(hit: Hit, command: str) -> list[str]:
 
 RULE = Rule(
     "bucket_open_writes",
-    "Others may write files of a bucket",
+    "Strangers can write files to a bucket",
     _QUERY,
     _assess,
     needs=("storage.buckets", "storage.objects"),

@@ -27,7 +27,7 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     says = f"The policy {list_names(names)} holds" if names else "Row level security is off, which holds"
     return RuleVerdict(
         Severity.WARNING,
-        f"{describe_callers(roles)} can list the files of the bucket {hit.object.name}",
+        f"bucket {hit.object.name}: {describe_callers(roles)} can list the files",
         f"{says} for all files of this bucket. A public bucket needs no policy for SELECT: its files are read by their "
         "address. The policy adds the list of all addresses, those that nothing links to as well.",
         "\n".join(f"DROP POLICY {quote_ident(name)} ON storage.objects;" for name in names)
@@ -38,7 +38,7 @@ def _assess(hit: Hit) -> RuleVerdict | None:
 
 RULE = Rule(
     "bucket_public_listing",
-    "The files of a public bucket can be listed",
+    "Strangers can list the files of a public bucket",
     _QUERY,
     _assess,
     needs=("storage.buckets", "storage.objects"),

@@ -36,7 +36,7 @@ def _assess(hit: Hit) -> RuleVerdict | None:
         return None
     return RuleVerdict(
         Severity.CRITICAL if roles != ["authenticated"] else Severity.WARNING,
-        f"{list_names(roles)} may read {column} of {hit.object.name} by a grant on the column",
+        f"{hit.object.name}: {list_names(roles)} may read {column} by a grant on the column",
         f"{list_names(roles)} may not read the table, but a GRANT on its column {column} opens that one, and rows of "
         "the table are open.",
         revoke(hit, f"SELECT ({quote_ident(column)})"),
@@ -57,4 +57,4 @@ def _shows_rows(hit: Hit, role: str) -> bool:
     return not is_closed and any(found.get(access) for access in (PolicyAccess.ALL_ROWS, PolicyAccess.SOME_ROWS))
 
 
-RULE = Rule("column_grant_on_secret", "A grant on a column opens a sensitive one", _QUERY, _assess, reads_rows=True)
+RULE = Rule("column_grant_on_secret", "A grant on a column exposes sensitive data", _QUERY, _assess, reads_rows=True)

@@ -41,7 +41,7 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
     return RuleVerdict(
         Severity.WARNING if is_written else Severity.INFO,
-        f"{describe_callers(hit.roles)} may {kinds} that {owner} makes{where}",
+        f"{owner}: {describe_callers(hit.roles)} can {kinds} that this role creates{where}",
         f"The default privileges of {owner} say so. Whatever {owner} makes{where} from now on is open until row level "
         "security or a REVOKE closes it, and it is easy to forget once. What is there already is not changed by them.",
         "\n".join(

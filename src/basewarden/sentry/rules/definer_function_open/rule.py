@@ -41,7 +41,7 @@ def _assess(hit: Hit) -> RuleVerdict:
     in_policies = hit.facts["is_used_by_policies"]
     return RuleVerdict(
         Severity.INFO if is_checked else worst,
-        f"{describe_callers(hit.roles)} can call {hit.object.name} with its owner's rights",
+        f"{hit.object.name}: {describe_callers(hit.roles)} can call it with its owner's rights",
         f"{hit.object.name} is SECURITY DEFINER: row level security and privileges of the caller do not hold inside it"
         f"{', and it changes data' if writes else ''}. {says}"
         + (" Policies call it, so move it to a schema that is not exposed instead of revoking it." * in_policies),
@@ -51,4 +51,4 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("definer_function_open", "A function with its owner's rights is open", _QUERY, _assess)
+RULE = Rule("definer_function_open", "Strangers can call a SECURITY DEFINER function", _QUERY, _assess)

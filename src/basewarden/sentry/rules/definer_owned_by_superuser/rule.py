@@ -18,11 +18,11 @@ def _assess(hit: Hit) -> RuleVerdict:
     owner = hit.facts["owner"]
     return RuleVerdict(
         Severity.WARNING,
-        f"{describe_callers(hit.roles)} can call {hit.object.name}, which runs as a superuser",
+        f"{hit.object.name}: {describe_callers(hit.roles)} can call it, and it runs as a superuser",
         f"{hit.object.name} is SECURITY DEFINER and belongs to {owner}, a superuser. A mistake in its body lets a "
         "caller do anything on the server: read every database, write files, run programs. Give it to a role "
         "that may do no more than it needs.",
     )
 
 
-RULE = Rule("definer_owned_by_superuser", "A function that is open runs as a superuser", _QUERY, _assess)
+RULE = Rule("definer_owned_by_superuser", "Strangers can call a function that runs as a superuser", _QUERY, _assess)

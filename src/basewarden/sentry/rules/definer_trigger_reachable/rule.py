@@ -47,7 +47,7 @@ def _assess(hit: Hit) -> RuleVerdict:
     functions, is_dynamic = list_names(hit.facts["functions"]), hit.facts["is_dynamic"]
     return RuleVerdict(
         Severity.WARNING if is_dynamic else Severity.INFO,
-        f"{describe_callers(hit.roles)} can start {functions} by a write to {hit.object.name}",
+        f"{hit.object.name}: {describe_callers(hit.roles)} can start {functions} by a write",
         f"A trigger of {hit.object.name} runs {functions} with its owner's rights, and it writes elsewhere. What the "
         "caller puts into the row is what it works with, and revoking the right to execute a function does not stop a "
         "trigger."
@@ -55,4 +55,4 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("definer_trigger_reachable", "A write starts a trigger with its owner's rights", _QUERY, _assess)
+RULE = Rule("definer_trigger_reachable", "Strangers can start a trigger with its owner's rights", _QUERY, _assess)

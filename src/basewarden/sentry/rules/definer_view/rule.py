@@ -17,11 +17,11 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     is_fixable = all(not path.is_stored for path in facts.paths)
     return RuleVerdict(
         Severity.CRITICAL if is_worst else Severity.WARNING,
-        f"The view {hit.object.name} shows rows that row level security would hide",
+        f"{hit.object.name}: the view shows rows that row level security would hide",
         f"{list_names(hit.roles)} may read this view, and it reads {tables} with the rights of its owner, whom row "
         f"level security does not hold back. Whatever the policies say, the view shows all it selects.{written}",
         "\n".join(f"ALTER VIEW {name} SET (security_invoker = true);" for name in through) if is_fixable else None,
     )
 
 
-RULE = Rule("definer_view", "A view passes row level security", VIEW_QUERY, _assess, reads_rows=True)
+RULE = Rule("definer_view", "A view ignores row level security", VIEW_QUERY, _assess, reads_rows=True)

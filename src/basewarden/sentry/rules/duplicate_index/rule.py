@@ -41,4 +41,4 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("duplicate_index", "A table has the same index twice", _QUERY, _assess)
+RULE = Rule("duplicate_index", "A table has two equal indexes", _QUERY, _assess)

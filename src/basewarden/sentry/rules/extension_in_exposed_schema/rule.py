@@ -28,4 +28,4 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     )
 
 
-RULE = Rule("extension_in_exposed_schema", "An extension is in an exposed schema", _QUERY, _assess)
+RULE = Rule("extension_in_exposed_schema", "An extension is installed in an exposed schema", _QUERY, _assess)

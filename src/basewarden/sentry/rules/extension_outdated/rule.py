@@ -21,4 +21,4 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("extension_outdated", "An extension is not up to date", _QUERY, _assess)
+RULE = Rule("extension_outdated", "An extension is outdated", _QUERY, _assess)

@@ -20,11 +20,11 @@ def _assess(hit: Hit) -> RuleVerdict:
     name, column, target = hit.object.name, hit.object.column, hit.facts["target"]
     return RuleVerdict(
         Severity.WARNING,
-        f"{column} of {name} refers to auth.{target} by another key than its primary key",
+        f"{name}: {column} refers to auth.{target} by another key than its primary key",
         f"The foreign key {hit.facts['constraint']} rests on the index {hit.facts['index']}, which is not yours. "
         "An update of the system may change it: that fails on your table, or drops your key. Refer to the id of "
         f"{target}.",
     )
 
 
-RULE = Rule("foreign_key_to_auth_unique", "A foreign key rests on a changing key of auth", _QUERY, _assess)
+RULE = Rule("foreign_key_to_auth_unique", "A foreign key depends on an index of auth that may change", _QUERY, _assess)

@@ -26,11 +26,11 @@ def _assess(hit: Hit) -> RuleVerdict:
     verbs = list_names(verb for verb in ("read", "write") if hit.facts[verb])
     return RuleVerdict(
         Severity.CRITICAL if is_worst else Severity.WARNING,
-        f"{list_names(hit.roles)} can {verbs} all rows of the foreign table {hit.object.name}",
+        f"{hit.object.name}: {list_names(hit.roles)} can {verbs} all rows of the foreign table",
         "The rows are on another server, and row level security cannot apply to a foreign table: who may use it "
         "has all that its server's login may see there.",
         revoke(hit),
     )
 
 
-RULE = Rule("foreign_table_open", "A foreign table is open", _QUERY, _assess, reads_rows=True)
+RULE = Rule("foreign_table_open", "A foreign table is open to strangers", _QUERY, _assess, reads_rows=True)

@@ -21,7 +21,7 @@ def _assess(hit: Hit) -> RuleVerdict:
     path = f"pg_catalog, {own}{', extensions' if hit.facts['has_extensions'] else ''}, pg_temp"
     return RuleVerdict(
         Severity.WARNING,
-        f"The caller of {hit.object.name} chooses what its names mean",
+        f"{hit.object.name}: the caller chooses what its names mean",
         f"{hit.object.name} is SECURITY DEFINER and sets no search_path. A caller who may create a table or a function "
         "in any schema of the search_path, a temporary one too, can have it used in the place of yours, with "
         "the rights of the owner.",
@@ -29,4 +29,4 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("function_search_path_mutable", "A definer function has no search_path of its own", _QUERY, _assess)
+RULE = Rule("function_search_path_mutable", "A SECURITY DEFINER function has no fixed search_path", _QUERY, _assess)

@@ -38,7 +38,7 @@ def _assess(hit: Hit) -> RuleVerdict:
     argument, in_policies = hit.facts["argument"], hit.facts["is_only_asked"]
     return RuleVerdict(
         Severity.INFO if in_policies else Severity.CRITICAL,
-        f"{describe_callers(hit.roles)} can call {hit.object.name} for any {argument}",
+        f"{hit.object.name}: {describe_callers(hit.roles)} can call it for any {argument}",
         f"{hit.object.name} runs with its owner's rights and takes the {argument} that the caller sends, without "
         "comparing it with who the caller is. A caller sends that of another and gets, or changes, what is theirs."
         + (" It answers only yes or no, and policies call it: move it to a schema that is not exposed." * in_policies),
@@ -48,4 +48,4 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("function_takes_tenant", "A definer function believes its caller who they are", _QUERY, _assess)
+RULE = Rule("function_takes_tenant", "A function trusts the user or tenant that its caller names", _QUERY, _assess)

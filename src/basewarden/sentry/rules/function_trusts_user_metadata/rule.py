@@ -30,4 +30,4 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("function_trusts_user_metadata", "A function trusts user_metadata", _QUERY, _assess)
+RULE = Rule("function_trusts_user_metadata", "A function trusts user_metadata, which users can edit", _QUERY, _assess)

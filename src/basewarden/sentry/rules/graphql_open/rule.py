@@ -22,7 +22,7 @@ def _assess(hit: Hit) -> RuleVerdict:
     tables = hit.facts["tables"]
     return RuleVerdict(
         Severity.WARNING if is_open_to_anyone(hit.roles) else Severity.INFO,
-        f"{describe_callers(hit.roles)} can ask GraphQL what tables there are",
+        f"GraphQL: {describe_callers(hit.roles)} can list the tables",
         f"pg_graphql describes every table and column that its caller may select: {tables:,} here. Row level security "
         "holds for the rows; the names of everything are shown, and a query may ask for many tables at once. If your "
         "pages do not use GraphQL, close it.",
@@ -30,4 +30,4 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("graphql_open", "GraphQL is open", _QUERY, _assess)
+RULE = Rule("graphql_open", "GraphQL shows the tables to strangers", _QUERY, _assess)

@@ -13,10 +13,10 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     columns = list_names(column.name for column in facts.owner_columns)
     return RuleVerdict(
         Severity.INFO if facts.has_insert_trigger else Severity.WARNING,
-        f"Everyone who signs up can add rows to {hit.object.name} in the name of others",
+        f"{hit.object.name}: everyone who signs up can add rows in the name of others",
         f"{name_policies(openings)} does not compare {columns} with who adds the row, so that the caller fills in "
         "whose it is.",
     )
 
 
-RULE = Rule("insert_owner_set_by_caller", "Users say whose their new rows are", POLICY_QUERY, _assess)
+RULE = Rule("insert_owner_set_by_caller", "Users can choose the owner of rows that they add", POLICY_QUERY, _assess)

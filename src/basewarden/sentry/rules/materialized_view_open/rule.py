@@ -18,11 +18,11 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     guarded = f" It was filled from {list_names(tables)}, whose policies would not show these rows." if tables else ""
     return RuleVerdict(
         severity,
-        f"All rows of the materialized view {hit.object.name} can be read",
+        f"{hit.object.name}: all rows of the materialized view can be read",
         f"{list_names(hit.roles)} may read it. Row level security cannot apply to a materialized view: all its rows "
         f"are open.{guarded}",
         revoke(hit),
     )
 
 
-RULE = Rule("materialized_view_open", "A materialized view is open", VIEW_QUERY, _assess, reads_rows=True)
+RULE = Rule("materialized_view_open", "A materialized view is open to strangers", VIEW_QUERY, _assess, reads_rows=True)

@@ -14,7 +14,7 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     role, command, names = found
     return RuleVerdict(
         Severity.INFO,
-        f"{len(names)} permissive policies of {hit.object.name} hold for the same command",
+        f"{hit.object.name}: {len(names)} permissive policies hold for the same command",
         f"For {command.upper()} by {role} these are asked for each row: {list_names(f'“{name}”' for name in names)}. "
         "One that agrees is enough, which is easy to overlook, and each takes its time.",
     )

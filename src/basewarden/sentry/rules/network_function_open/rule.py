@@ -51,7 +51,7 @@ def _assess(hit: Hit) -> RuleVerdict:
     if hit.object.type is ObjectType.EXTENSION:
         return RuleVerdict(
             worst,
-            f"{who} can make your database call other servers by {name}",
+            f"{name}: {who} can make your database call other servers",
             f"The extension {name} is in an exposed schema, {hit.object.schema}, so its functions can be called "
             "through the API. The request comes from inside your database's own network.",
             "\n".join(f"REVOKE EXECUTE ON ROUTINE {one} FROM {grantees};" for one in sorted(hit.facts["routines"])),
@@ -63,10 +63,10 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
     return RuleVerdict(
         Severity.INFO if hit.facts["checks_caller"] else worst,
-        f"{who} can reach beyond the database by {name}",
+        f"{name}: {who} can reach beyond the database",
         f"{name} can be called through the API. {reaches}",
         f"REVOKE EXECUTE ON ROUTINE {quote_object(hit.object)} FROM {grantees};",
     )
 
 
-RULE = Rule("network_function_open", "A function that reaches beyond the database is open", _QUERY, _assess)
+RULE = Rule("network_function_open", "Strangers can call a function that sends network requests", _QUERY, _assess)

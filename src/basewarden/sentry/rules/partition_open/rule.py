@@ -26,11 +26,11 @@ def _assess(hit: Hit) -> RuleVerdict:
     parent = hit.facts["parent"]
     return RuleVerdict(
         Severity.CRITICAL,
-        f"Anyone with the public key can {verbs} what is in {parent} by its part {hit.object.name}",
+        f"{hit.object.name}: anyone with the public key can {verbs} this part of {parent}",
         f"{parent} has row level security, and {hit.object.name}, which holds a part of its rows, has none. "
         f"{list_names(hit.roles)} may {verbs} them by its own name, and then no policy of {parent} is asked.",
         f"ALTER TABLE {quote_object(hit.object)} ENABLE ROW LEVEL SECURITY;",
     )
 
 
-RULE = Rule("partition_open", "A part of a guarded table is open", _QUERY, _assess, reads_rows=True)
+RULE = Rule("partition_open", "A partition is open although its parent is protected", _QUERY, _assess, reads_rows=True)

@@ -22,10 +22,10 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     is_worst = writes or (roles != ["authenticated"] and facts.list_sensitive(roles))
     return RuleVerdict(
         Severity.CRITICAL if is_worst else Severity.WARNING,
-        f"{name_callers(openings)} can {name_verbs(openings)} all rows of {hit.object.name}, in spite of its policies",
+        f"{hit.object.name}: {name_callers(openings)} can {name_verbs(openings)} all rows, in spite of its policies",
         f"{name_policies(openings)} lets {list_names(roles)} {name_verbs(openings)} all rows. Another policy of this "
         "table asks whose row it is, but one that agrees is enough: permissive policies are joined by OR.",
     )
 
 
-RULE = Rule("policies_joined_by_or", "A policy makes a strict one useless", POLICY_QUERY, _assess, reads_rows=True)
+RULE = Rule("policies_joined_by_or", "A policy cancels a stricter one", POLICY_QUERY, _assess, reads_rows=True)

@@ -19,7 +19,7 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     shown = f" Among the columns are {list_names(sensitive)}." if sensitive else ""
     return RuleVerdict(
         severity,
-        f"{name_callers(openings)} can read all rows of {hit.object.name}",
+        f"{hit.object.name}: {name_callers(openings)} can read all rows",
         f"{name_policies(openings)} of this table is true for everyone, and {list_names(roles)} may read it.{shown}",
     )
 

@@ -24,7 +24,7 @@ def _assess(hit: Hit) -> RuleVerdict | None:
         severity = Severity.WARNING if roles != ["authenticated"] else Severity.INFO
     return RuleVerdict(
         severity,
-        f"{name_callers(openings)} can {name_verbs(openings)} rows of {hit.object.name}",
+        f"{hit.object.name}: {name_callers(openings)} can {name_verbs(openings)} rows",
         f"{name_policies(openings)} of this table does not ask who it is that writes, and lets {list_names(roles)} "
         f"{name_verbs(openings)} rows of others, too.",
     )

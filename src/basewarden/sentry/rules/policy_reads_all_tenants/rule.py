@@ -12,7 +12,7 @@ def _assess(hit: Hit) -> RuleVerdict | None:
         columns = list_names(column.name for column in facts.owner_columns)
         return RuleVerdict(
             Severity.WARNING,
-            f"Everyone who signs up can read all rows of {hit.object.name}",
+            f"{hit.object.name}: everyone who signs up can read all rows",
             f"{name_policies(openings)} lets every signed-in user read all rows, although {columns} says whose each "
             "is. Without an account no row is shown, so that a test without one finds nothing.",
         )
@@ -27,7 +27,7 @@ def _assess_repeated(hit: Hit, facts: TablePolicies) -> RuleVerdict | None:
             column = min(repeated)
             return RuleVerdict(
                 Severity.CRITICAL,
-                f"The policy “{policy.name}” of {hit.object.name} lets members of one team into all others",
+                f"{hit.object.name}: the policy “{policy.name}” lets members of one team into all others",
                 f"In a subquery it compares {column} with itself, where the row's {column} was meant: a column without "
                 f"its table's name is the subquery's own. Write {hit.object.name}.{column}.",
             )
@@ -35,5 +35,5 @@ def _assess_repeated(hit: Hit, facts: TablePolicies) -> RuleVerdict | None:
 
 
 RULE = Rule(
-    "policy_reads_all_tenants", "Every signed-in user reads everyone's rows", POLICY_QUERY, _assess, reads_rows=True
+    "policy_reads_all_tenants", "Every signed-in user can read everyone's rows", POLICY_QUERY, _assess, reads_rows=True
 )

@@ -17,10 +17,16 @@ def _assess(hit: Hit) -> RuleVerdict | None:
         severity = Severity.WARNING if is_private else Severity.INFO
     return RuleVerdict(
         severity,
-        f"Everyone who signs up can {name_verbs(openings)} all rows of {hit.object.name}",
+        f"{hit.object.name}: everyone who signs up can {name_verbs(openings)} all rows",
         f"{name_policies(openings)} asks whether a caller is signed in, and compares no column with who they are. "
         "Who signed up a minute ago passes as well as the row's owner.",
     )
 
 
-RULE = Rule("policy_signed_in_is_not_owner", "Signed in is taken for owner", POLICY_QUERY, _assess, reads_rows=True)
+RULE = Rule(
+    "policy_signed_in_is_not_owner",
+    "A policy asks for a sign-in, but not for the owner",
+    POLICY_QUERY,
+    _assess,
+    reads_rows=True,
+)

@@ -17,7 +17,7 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     lets_in = any(_lets_forger_in(facts, policy) for policy in found)
     return RuleVerdict(
         Severity.CRITICAL if lets_in else Severity.WARNING,
-        f"What a user writes about themselves opens rows of {hit.object.name}"
+        f"{hit.object.name}: what a user writes about themselves opens rows"
         if lets_in
         else f"A policy of {hit.object.name} believes what users write about themselves",
         f"The policy {names} reads user_metadata, which every signed-in user changes with auth.updateUser(): "
@@ -38,4 +38,4 @@ def _lets_forger_in(facts: TablePolicies, policy: PolicyRecord) -> bool:
     )
 
 
-RULE = Rule("policy_trusts_user_metadata", "A policy trusts user_metadata", POLICY_QUERY, _assess)
+RULE = Rule("policy_trusts_user_metadata", "A policy trusts user_metadata, which users can edit", POLICY_QUERY, _assess)

@@ -33,11 +33,11 @@ def _assess(hit: Hit) -> RuleVerdict:
         )
     return RuleVerdict(
         Severity.CRITICAL,
-        f"{describe_callers(hit.roles)} can listen to every change of {hit.object.name}",
+        f"{hit.object.name}: {describe_callers(hit.roles)} can listen to every change",
         f"{hit.object.name} is in the publication supabase_realtime and row level security is off, so Realtime "
         "sends every new, changed and deleted row to all who subscribe.",
         None if hit.facts["is_one_of_all"] else f"ALTER PUBLICATION supabase_realtime DROP TABLE {name};",
     )
 
 
-RULE = Rule("publication_without_rls", "Realtime sends changes to everyone", _QUERY, _assess)
+RULE = Rule("publication_without_rls", "Realtime sends changes to strangers", _QUERY, _assess)

@@ -28,7 +28,7 @@ def _assess(hit: Hit) -> RuleVerdict:
     is_exposed = hit.facts["is_exposed"]
     return RuleVerdict(
         Severity.CRITICAL if is_exposed else Severity.WARNING,
-        f"{describe_callers(hit.roles)} may {verbs} messages of the {kind} {queue}",
+        f"{kind} {queue}: {describe_callers(hit.roles)} may {verbs} its messages",
         f"Row level security is off for the {kind} of {queue}, and {list_names(hit.roles)} may {verbs} its messages. "
         + (
             "The API reaches it." if is_exposed else "Its schema is not exposed now; functions of yours still reach it."
@@ -37,4 +37,4 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("queue_open", "The messages of a queue are open", _QUERY, _assess, is_everywhere=True)
+RULE = Rule("queue_open", "Strangers can use a message queue", _QUERY, _assess, is_everywhere=True)

@@ -35,4 +35,6 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("rls_not_forced", "Row level security does not hold the owner back", _QUERY, _assess, reads_rows=True)
+RULE = Rule(
+    "rls_not_forced", "Row level security does not hold for the owner of a table", _QUERY, _assess, reads_rows=True
+)

@@ -31,7 +31,7 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     verbs = list_names(word for fact, word in _VERBS.items() if hit.facts[fact])
     return RuleVerdict(
         Severity.CRITICAL,
-        f"Anyone with the public key can {verbs} what is in {hit.object.name}",
+        f"{hit.object.name}: anyone with the public key can {verbs} all rows",
         f"Row level security is off, and {list_names(hit.roles)} may {verbs} what is in this table. No policy decides "
         "which rows: all of them are open.",
         f"ALTER TABLE {quote_object(hit.object)} ENABLE ROW LEVEL SECURITY;",

@@ -18,10 +18,10 @@ GROUP BY c.oid, c.type, c.schema, c.name
 def _assess(hit: Hit) -> RuleVerdict:
     return RuleVerdict(
         Severity.INFO,
-        f"No row of {hit.object.name} is reached through the API",
+        f"{hit.object.name}: no row is reached through the API",
         f"Row level security is on and the table has no policy. {list_names(hit.roles)} may use the table, but get "
         "empty lists, and no error that says why.",
     )
 
 
-RULE = Rule("rls_on_without_policies", "Row level security is on, and no policy exists", _QUERY, _assess)
+RULE = Rule("rls_on_without_policies", "Row level security is on, but there is no policy", _QUERY, _assess)

@@ -26,14 +26,14 @@ def _assess(hit: Hit) -> RuleVerdict:
     if not hit.roles:
         return RuleVerdict(
             Severity.INFO,
-            f"The policies of {hit.object.name} are not asked",
+            f"{hit.object.name}: the policies are not asked",
             f"Row level security is off, so that {names} do nothing. The API's roles have no rights on it today; "
             "a GRANT would open all its rows.",
             fix,
         )
     return RuleVerdict(
         Severity.CRITICAL,
-        f"The policies of {hit.object.name} are not asked, and anyone with the public key uses all its rows",
+        f"{hit.object.name}: the policies are not asked, and anyone with the public key uses all rows",
         f"The table has policies ({names}), but row level security is off, so that none of them is asked. "
         f"{list_names(hit.roles)} may use the table, and all its rows are open.",
         fix,

@@ -18,10 +18,10 @@ def _assess(hit: Hit) -> RuleVerdict | None:
         return None
     return RuleVerdict(
         Severity.INFO,
-        f"Policies of {hit.object.name} ask for each row who the caller is",
+        f"{hit.object.name}: policies look up the user again for every row",
         f"In {list_names(f'“{name}”' for name in slow)} the function that says who the caller is runs for each row. "
         "Written as (SELECT auth.uid()), it runs once for each query.",
     )
 
 
-RULE = Rule("rls_slow", "A policy asks for each row who the caller is", POLICY_QUERY, _assess)
+RULE = Rule("rls_slow", "A policy looks up the user again for every row", POLICY_QUERY, _assess)

@@ -19,11 +19,11 @@ def _assess(hit: Hit) -> RuleVerdict:
     name = quote_object(hit.object)
     return RuleVerdict(
         Severity.WARNING,
-        f"{describe_callers(hit.roles)} may make objects in {hit.object.name}",
+        f"{hit.object.name}: {describe_callers(hit.roles)} can create objects in this schema",
         f"CREATE on the schema {hit.object.name} lets its holder make tables and functions there. A function of a name "
         "that yours use is then called in the place of the right one, with the rights of its caller.",
         f"REVOKE CREATE ON SCHEMA {name} FROM {list_grantees(hit.roles)};",
     )
 
 
-RULE = Rule("schema_create_granted", "Strangers may make objects in an exposed schema", _QUERY, _assess)
+RULE = Rule("schema_create_granted", "Strangers can create objects in an exposed schema", _QUERY, _assess)

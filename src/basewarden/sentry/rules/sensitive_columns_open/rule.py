@@ -18,7 +18,7 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     to = ", ".join(map(quote_ident, roles)) if roles != ["public"] else "PUBLIC"
     return RuleVerdict(
         Severity.CRITICAL if roles != ["authenticated"] else Severity.WARNING,
-        f"{list_names(sensitive)} of rows of {hit.object.name} can be read by everyone",
+        f"{hit.object.name}: {list_names(sensitive)} of its rows can be read by everyone",
         f"A policy opens some rows of this table to {list_names(roles)}, and with them all columns: row level security "
         f"chooses rows, not columns. Of the open rows {list_names(sensitive)} can be read.",
         f"REVOKE SELECT ON {named} FROM PUBLIC, {to};\nGRANT SELECT ({granted}) ON {named} TO {to};"
@@ -27,4 +27,4 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     )
 
 
-RULE = Rule("sensitive_columns_open", "Open rows show sensitive columns", POLICY_QUERY, _assess, reads_rows=True)
+RULE = Rule("sensitive_columns_open", "Public rows show sensitive columns", POLICY_QUERY, _assess, reads_rows=True)

@@ -27,7 +27,7 @@ def _assess(hit: Hit) -> RuleVerdict:
     sequences = f"{count:,} sequences" if count > 1 else "a sequence"
     return RuleVerdict(
         Severity.INFO,
-        f"{describe_callers(hit.roles)} may set {sequences} of {hit.object.name}",
+        f"{hit.object.name}: {describe_callers(hit.roles)} can set {sequences}",
         f"UPDATE on a sequence lets its holder set the next number, so that new rows fail on keys that exist: {first}"
         f"{' and more' * (count > len(hit.facts['first']))}. The API has no call for that by itself; a function that "
         "runs setval with the rights of its caller has. Adding rows needs USAGE only.",
@@ -35,4 +35,4 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("sequence_open", "Strangers may set sequences", _QUERY, _assess)
+RULE = Rule("sequence_open", "Strangers can change sequences", _QUERY, _assess)

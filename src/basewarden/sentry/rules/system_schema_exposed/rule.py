@@ -33,4 +33,4 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("system_schema_exposed", "A schema of the system is exposed", _QUERY, _assess)
+RULE = Rule("system_schema_exposed", "The API exposes a schema of the system", _QUERY, _assess)

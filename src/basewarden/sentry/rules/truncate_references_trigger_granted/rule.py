@@ -27,7 +27,7 @@ def _assess(hit: Hit) -> RuleVerdict:
     roles = ", ".join(quote_ident(role) for role in hit.roles if role != "public")
     return RuleVerdict(
         Severity.WARNING if "public" in hit.roles else Severity.INFO,
-        f"{list_names(rights)} {'is' if len(rights) == 1 else 'are'} granted on tables of {hit.object.name}",
+        f"{hit.object.name}: {list_names(rights)} {'is' if len(rights) == 1 else 'are'} granted on its tables",
         f"{list_names(hit.roles)} have {list_names(rights)} on {shown}. Row level security does not hold these back: "
         "TRUNCATE empties a table whatever its policies say. The API itself sends none of them, but a function "
         "can, and so can who signs in to the database.",
@@ -36,4 +36,6 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("truncate_references_trigger_granted", "TRUNCATE, REFERENCES or TRIGGER is granted", _QUERY, _assess)
+RULE = Rule(
+    "truncate_references_trigger_granted", "TRUNCATE, REFERENCES or TRIGGER is granted to strangers", _QUERY, _assess
+)

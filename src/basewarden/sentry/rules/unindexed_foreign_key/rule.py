@@ -31,7 +31,7 @@ def _assess(hit: Hit) -> RuleVerdict:
     name, column, target = hit.object.name, hit.object.column, hit.facts["target"]
     return RuleVerdict(
         Severity.INFO,
-        f"The foreign key {column} of {name} has no index",
+        f"{name}: the foreign key {column} has no index",
         f"Each delete or change of a key in {target} looks for rows of {name} that refer to it, and reads the whole "
         f"table for that. Joins of {name} and {target} do so too.",
         f"CREATE INDEX ON {quote_object(hit.object)} ({hit.facts['quoted']});",

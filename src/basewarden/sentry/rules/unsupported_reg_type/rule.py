@@ -20,10 +20,10 @@ def _assess(hit: Hit) -> RuleVerdict:
     name, column, kind = hit.object.name, hit.object.column, hit.facts["type"]
     return RuleVerdict(
         Severity.INFO,
-        f"{column} of {name} keeps the database from being upgraded",
+        f"{name}: the column {column} keeps the database from being upgraded",
         f"The type {kind} stores an id that is another one on another server, so that pg_upgrade refuses the whole "
         "database. Store the name as text.",
     )
 
 
-RULE = Rule("unsupported_reg_type", "A column keeps the database from being upgraded", _QUERY, _assess)
+RULE = Rule("unsupported_reg_type", "The type of a column blocks major upgrades", _QUERY, _assess)

@@ -26,11 +26,11 @@ def _assess(hit: Hit) -> RuleVerdict | None:
         return None
     return RuleVerdict(
         Severity.INFO,
-        f"No query has used the index {index} of {hit.object.name}",
+        f"{hit.object.name}: no query has used the index {index}",
         f"No query has used it in the statistics at hand ({days:,} d), while each write to {hit.object.name} keeps "
         f"its {size:,} MB up to date. What replicas read is not counted here, nor what runs once a quarter.",
         f"DROP INDEX {quote_ident(hit.object.schema)}.{quote_ident(index)};",
     )
 
 
-RULE = Rule("unused_index", "An index is not used", _QUERY, _assess)
+RULE = Rule("unused_index", "An index is never used", _QUERY, _assess)

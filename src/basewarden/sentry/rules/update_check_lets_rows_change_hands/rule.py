@@ -13,10 +13,10 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     columns = list_names(column.name for column in facts.owner_columns)
     return RuleVerdict(
         Severity.INFO if facts.has_update_trigger else Severity.WARNING,
-        f"Who may change a row of {hit.object.name} may give it to others",
+        f"{hit.object.name}: who may change a row may give it to others",
         f"{name_policies(openings)} asks who may change a row, but what it asks of the changed row holds for any value "
         f"of {columns}. A user can put rows into another's name, or take those that they share.",
     )
 
 
-RULE = Rule("update_check_lets_rows_change_hands", "An update may change whose a row is", POLICY_QUERY, _assess)
+RULE = Rule("update_check_lets_rows_change_hands", "An update can change the owner of a row", POLICY_QUERY, _assess)

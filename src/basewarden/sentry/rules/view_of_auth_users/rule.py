@@ -18,4 +18,4 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     )
 
 
-RULE = Rule("view_of_auth_users", "A view shows auth.users", VIEW_QUERY, _assess, reads_rows=True)
+RULE = Rule("view_of_auth_users", "A view exposes auth.users", VIEW_QUERY, _assess, reads_rows=True)

@@ -25,11 +25,11 @@ def _assess(hit: Hit) -> RuleVerdict:
     is_worst = hit.facts["update"] or hit.facts["delete"]
     return RuleVerdict(
         Severity.CRITICAL if is_worst else Severity.WARNING,
-        f"Anyone with the public key can {verbs} what is in {hit.object.name}, without being able to read it",
+        f"{hit.object.name}: anyone with the public key can {verbs} rows, without being able to read them",
         f"Row level security is off. {list_names(hit.roles)} may not read this table, but may {verbs} its rows, and no "
         "policy decides which.",
         f"ALTER TABLE {quote_object(hit.object)} ENABLE ROW LEVEL SECURITY;",
     )
 
 
-RULE = Rule("write_without_select", "Rows can be written, though not read", _QUERY, _assess)
+RULE = Rule("write_without_select", "A table can be written without being readable", _QUERY, _assess)
