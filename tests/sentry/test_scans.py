@@ -187,6 +187,8 @@ async def test_what_is_acknowledged_stays_so_until_its_time(workshop: Workshop) 
     assert set(await list_findings(bench)) == {"people"}
     dsn = bench.product.settings.database_url.reveal()
     await run_sql(dsn, "UPDATE sentry_findings SET acknowledged_until = now() WHERE acknowledged_until IS NOT NULL")
+    assert set(await list_findings(bench)) == {"people", "countries"}, "an acknowledgement ends at its time"
+    assert (await bench.person.get(path)).json()["status"] == "open"
     await scan(bench)
     assert set(await list_findings(bench)) == {"people", "countries"}
     await bench.person.patch(path, json={"status": "acknowledged", "reason": "For good."})

@@ -31,7 +31,7 @@ def finding_body(finding: SentryFinding) -> dict[str, Any]:
         "title": finding.title,
         "explanation": finding.explanation,
         "object": finding.object,
-        "status": finding.status,
+        "status": finding.current_status,
         "firstSeenAt": finding.first_seen_at.isoformat(),
         "lastSeenAt": finding.last_seen_at.isoformat(),
         "acknowledgedUntil": until.isoformat() if until else None,

@@ -100,7 +100,7 @@ def show_line(finding: SentryFinding) -> FindingLine:
         kind=finding.object["type"],
         name=name_object(finding.object),
         proof=describe_proof(finding.evidence),
-        status=finding.status,
+        status=finding.current_status,
         since=finding.first_seen_at,
         last_seen=finding.last_seen_at,
         until=finding.acknowledged_until,

@@ -1,6 +1,6 @@
 """The tables of the sentry: its scans, what they found, what became of it, and what was changed for it."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -95,6 +95,13 @@ class SentryFinding(Base):
     first_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     acknowledged_until: Mapped[datetime | None]
+
+    @property
+    def current_status(self) -> str:
+        """Open once the time of its acknowledgement is over, whether or not a scan has noted that."""
+        until = self.acknowledged_until
+        is_over = until is not None and until <= datetime.now(UTC)
+        return FindingStatus.OPEN if self.status == FindingStatus.ACKNOWLEDGED and is_over else self.status
 
 
 class FindingEvent(Base):

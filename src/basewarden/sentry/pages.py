@@ -22,7 +22,7 @@ from basewarden.sentry.finding_view import show_finding, show_line
 from basewarden.sentry.models import FindingStatus, ScanStatus
 from basewarden.sentry.routes import ScansDep, read_choice
 from basewarden.sentry.rule import Severity
-from basewarden.sentry.rule_pages import list_titles
+from basewarden.sentry.rule_pages import list_titles, read_rule_page
 from basewarden.sentry.scan_view import show_scan
 from basewarden.sentry.scans.storing import read_object
 from basewarden.sentry.service import FindingChange, change_finding, get_finding, get_scan
@@ -104,7 +104,7 @@ async def get_list(
         offset=offset,
         limit=PAGE_ROWS + 1,
     )
-    counts = await queries.count_findings(db, member.connection.id)
+    counts = await queries.count_findings(db, member.connection.id, rule or None)
     latest = await queries.list_scans(db, member.connection.id, 1)
     last = await queries.find_last_scan(db, member.connection.id)
     rules = await queries.list_found_rules(db, member.connection.id)
@@ -115,9 +115,12 @@ async def get_list(
         here=here,
         findings=[show_line(one) for one in found[:PAGE_ROWS]],
         tabs=_list_tabs(here, shown, counts),
+        totals=[(one, counts.get((current, one), 0), here + shown.encode(severity=one)) for one in Severity],
+        rule_title=list_titles().get(rule, rule),
+        about=read_rule_page(rule),
         current=current,
         parameters=shown,
-        has_any=bool(counts),
+        has_any=bool(rules),
         severities=[(one, one.capitalize()) for one in Severity],
         rules=[(one, list_titles().get(one, one)) for one in rules],
         without_severity=here + shown.encode(severity=""),
@@ -160,7 +163,8 @@ async def post_scan(member: Editor, session: Writing, scans: ScansDep) -> Respon
 
 @router.get("/scans/{scan_id}")
 async def get_scan_page(request: Request, scan_id: str, member: Viewer, db: Reading, pages: PagesDep) -> Response:
-    scan = show_scan(await get_scan(db, member.connection.id, scan_id))
+    severities = await queries.list_rule_severities(db, member.connection.id)
+    scan = show_scan(await get_scan(db, member.connection.id, scan_id), severities)
     return pages.render(request, "sentry/scan.html", here=f"{_path(member)}/scans/{scan.id}", scan=scan)
 
 
@@ -245,14 +249,17 @@ async def post_reopen(finding_id: str, member: Editor, session: Writing) -> Resp
 def _list_tabs(
     here: str, shown: ListedFindings, counts: Mapping[tuple[str, str], int]
 ) -> list[tuple[str, str, str, int | None]]:
-    """Counts are those of all rules and severities."""
-    is_filtered = shown.severity or shown.rule
+    """With how many there are under the filter."""
     return [
         (
             status,
             text,
             here + shown.encode(status="" if status is FindingStatus.OPEN else status.value),
-            None if is_filtered else sum(number for (one, _), number in counts.items() if one == status),
+            sum(
+                number
+                for (one, severity), number in counts.items()
+                if one == status and shown.severity in ("", severity)
+            ),
         )
         for status, text in _TABS
     ]

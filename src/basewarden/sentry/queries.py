@@ -15,6 +15,9 @@ from basewarden.sentry.rule import Severity
 
 _SEVERITIES = {severity.value: number for number, severity in enumerate(Severity)}
 _IS_READ = SentryFinding.evidence["probes"].contains([{"outcome": "rows"}])
+_IS_OVER = and_(SentryFinding.status == FindingStatus.ACKNOWLEDGED, SentryFinding.acknowledged_until <= func.now())
+_STATUS = case((_IS_OVER, FindingStatus.OPEN.value), else_=SentryFinding.status)
+"""As it is now: an acknowledgement ends at its time, and not with the next scan."""
 _RANK = case(_SEVERITIES, value=SentryFinding.severity, else_=len(_SEVERITIES))
 
 
@@ -141,9 +144,7 @@ async def list_findings(
     limit: int,
 ) -> Sequence[SentryFinding]:
     """The worst first, of those what a probe could read, of those the newest."""
-    query = select(SentryFinding).where(
-        SentryFinding.connection_id == connection_id, SentryFinding.status.in_(statuses)
-    )
+    query = select(SentryFinding).where(SentryFinding.connection_id == connection_id, _STATUS.in_(statuses))
     if severity is not None:
         query = query.where(SentryFinding.severity == severity)
     if rule is not None:
@@ -152,20 +153,29 @@ async def list_findings(
     return (await session.scalars(query.offset(offset).limit(limit))).all()
 
 
-async def count_findings(session: AsyncSession, connection_id: UUID) -> dict[tuple[str, str], int]:
+async def count_findings(
+    session: AsyncSession, connection_id: UUID, rule: str | None = None
+) -> dict[tuple[str, str], int]:
     """By status and severity."""
-    query = select(SentryFinding.status, SentryFinding.severity, func.count())
-    query = query.where(SentryFinding.connection_id == connection_id).group_by(
-        SentryFinding.status, SentryFinding.severity
-    )
-    return {(status, severity): count for status, severity, count in await session.execute(query)}
+    query = select(_STATUS, SentryFinding.severity, func.count())
+    query = query.where(SentryFinding.connection_id == connection_id, *([SentryFinding.rule == rule] if rule else []))
+    found = await session.execute(query.group_by(_STATUS, SentryFinding.severity))
+    return {(status, severity): count for status, severity, count in found}
 
 
 async def count_open_findings(session: AsyncSession, connection_id: UUID) -> dict[str, int]:
     """By severity."""
     query = select(SentryFinding.severity, func.count().label("number")).group_by(SentryFinding.severity)
-    query = query.where(SentryFinding.connection_id == connection_id, SentryFinding.status == FindingStatus.OPEN)
+    query = query.where(SentryFinding.connection_id == connection_id, _STATUS == FindingStatus.OPEN)
     return {row.severity: row.number for row in await session.execute(query)}
+
+
+async def list_rule_severities(session: AsyncSession, connection_id: UUID) -> dict[str, str]:
+    """By rule, how bad the worst of its findings is."""
+    query = select(SentryFinding.rule, func.min(_RANK)).where(SentryFinding.connection_id == connection_id)
+    ranks = {rank: severity for severity, rank in _SEVERITIES.items()}
+    found = await session.execute(query.group_by(SentryFinding.rule))
+    return {rule: ranks[rank] for rule, rank in found if rank in ranks}
 
 
 async def list_found_rules(session: AsyncSession, connection_id: UUID) -> Sequence[str]:
@@ -176,11 +186,7 @@ async def list_found_rules(session: AsyncSession, connection_id: UUID) -> Sequen
 
 async def reopen_expired(session: WriteSession, connection_id: UUID) -> Sequence[UUID]:
     """Of acknowledged ones, those whose time is over."""
-    query = update(SentryFinding).where(
-        SentryFinding.connection_id == connection_id,
-        SentryFinding.status == FindingStatus.ACKNOWLEDGED,
-        SentryFinding.acknowledged_until <= func.now(),
-    )
+    query = update(SentryFinding).where(SentryFinding.connection_id == connection_id, _IS_OVER)
     values = {"status": FindingStatus.OPEN, "acknowledged_until": None}
     return (await session.scalars(query.values(values).returning(SentryFinding.id))).all()
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from basewarden.sentry.models import ScanStatus, SentryScan
+from basewarden.sentry.rule import Severity
 from basewarden.sentry.rule_pages import list_titles
 from basewarden.sentry.scans.running import RuleState
 from basewarden.sentry.scans.schema_choice import SchemaSource
@@ -26,12 +27,17 @@ _STATES: Final = {
     RuleState.NOT_RUN: "could not run",
     RuleState.NOT_APPLICABLE: "does not apply",
 }
+_NONE_KNOWN: Final[Mapping[str, str]] = {}
+_SEVERITIES: Final = (*Severity, "")
 _ORDER: Final = ("failed", "could not run", _IN_PART, "ran", _WAITING, "does not apply")
 
 
 @dataclass(frozen=True, slots=True)
 class RuleLine:
-    """What became of one rule in a scan; `time` is "" where it did not run."""
+    """What became of one rule in a scan; `time` is "" where it did not run.
+
+    `severity` is that of the worst of its findings, "" where none is known any more.
+    """
 
     id: str
     title: str
@@ -39,6 +45,7 @@ class RuleLine:
     reason: str
     findings: int
     time: str
+    severity: str = ""
 
     @property
     def is_blind(self) -> bool:
@@ -48,7 +55,7 @@ class RuleLine:
 
 @dataclass(frozen=True, slots=True)
 class ShownScan:
-    """`rules` begin with those that could not look. `duration` is "" while it runs."""
+    """`duration` is "" while it runs."""
 
     id: UUID
     status: str
@@ -74,6 +81,24 @@ class ShownScan:
         return [one for one in self.rules if one.is_blind]
 
     @property
+    def found(self) -> Sequence[RuleLine]:
+        """Rules with findings, the worst first."""
+        found = [one for one in self.rules if one.findings]
+        return sorted(found, key=lambda one: (_SEVERITIES.index(one.severity), -one.findings, one.title))
+
+    @property
+    def clean(self) -> Sequence[RuleLine]:
+        return [one for one in self.rules if one.state == _STATES[RuleState.RAN] and not one.findings]
+
+    @property
+    def unneeded(self) -> Sequence[RuleLine]:
+        return [one for one in self.rules if one.state == _STATES[RuleState.NOT_APPLICABLE]]
+
+    @property
+    def waiting(self) -> Sequence[RuleLine]:
+        return [one for one in self.rules if one.state == _WAITING]
+
+    @property
     def blind_words(self) -> str:
         """Returns "2 rules could not run, 1 ran in part", or ""."""
         in_part = sum(one.state == _IN_PART for one in self.rules)
@@ -92,7 +117,7 @@ class ShownScan:
 
     @property
     def not_applicable(self) -> int:
-        return sum(one.state == _STATES[RuleState.NOT_APPLICABLE] for one in self.rules)
+        return len(self.unneeded)
 
     @property
     def findings(self) -> int:
@@ -104,14 +129,15 @@ class ShownScan:
         return next((one.title for one in self.rules if one.state == _WAITING), "")
 
 
-def show_scan(scan: SentryScan) -> ShownScan:
-    rules = [_show_rule(one) for one in scan.rules]
+def show_scan(scan: SentryScan, severities: Mapping[str, str] = _NONE_KNOWN) -> ShownScan:
+    """`severities` are by rule, for the page that lists them."""
+    rules = [_show_rule(one, severities) for one in scan.rules]
     is_running = scan.status == ScanStatus.RUNNING
     if is_running:
         known = {one.id for one in rules}
         rules += [_make_waiting(one, title) for one, title in list_titles().items() if one not in known]
     else:
-        rules.sort(key=lambda one: (_ORDER.index(one.state), -one.findings, one.title))
+        rules.sort(key=lambda one: (_ORDER.index(one.state), one.title))
     ended_at = scan.finished_at or datetime.now(UTC)
     return ShownScan(
         id=scan.id,
@@ -136,7 +162,7 @@ def show_seconds(seconds: float) -> str:
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
 
 
-def _show_rule(outcome: Mapping[str, Any]) -> RuleLine:
+def _show_rule(outcome: Mapping[str, Any], severities: Mapping[str, str]) -> RuleLine:
     state, reason = RuleState(outcome["state"]), outcome["reason"] or ""
     has_run = state in (RuleState.RAN, RuleState.FAILED)
     return RuleLine(
@@ -146,6 +172,7 @@ def _show_rule(outcome: Mapping[str, Any]) -> RuleLine:
         reason=reason,
         findings=outcome["findings"],
         time=show_seconds(outcome["durationMs"] / 1000) if has_run else "",
+        severity=severities.get(outcome["rule"], ""),
     )
 
 
