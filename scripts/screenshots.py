@@ -121,6 +121,7 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
         "alert-new": f"{home}/alerts/new",
         "sessions": f"{home}/sessions",
         "guard": f"{home}/guard",
+        "guard-table": f"{home}/guard/table?name=customers",
         "members": f"{home}/members",
         "member-leave": f"{home}/members/leave",
         "member-approvals": f"{home}/members/approvals",

@@ -9,6 +9,7 @@ import pytest
 
 from tests.fixtures.app import read_refusal
 from tests.fixtures.bench import Backend, Bench, Workshop, on_both_backends
+from tests.fixtures.html_forms import find_forms
 from tests.fixtures.members import sign_in_again
 from tests.fixtures.twofactor import make_stale
 from tests.fixtures.waiting import wait_until
@@ -142,38 +143,63 @@ async def test_the_page_lists_what_is_found_and_saves_marks(workshop: Workshop) 
     bench = await workshop.bench(SHOP + "GRANT SELECT ON reviews TO PUBLIC;")
     here = f"/c/{bench.connection_id}/guard"
     page = (await bench.person.get(here)).text
-    row = re.search(r'<th scope="row"[^>]*>customers</th>.*?</tr>', page, re.DOTALL)
+    row = re.search(r"<code>customers</code>.*?</tr>", page, re.DOTALL)
     assert row is not None
-    assert ">email</td>" in row[0]
+    assert ">email</code>" in row[0]
     assert "every database role" in page
-    typed = {"mode": "block", "sensitive": "customers.nick\r\n\r\n", "public": " reviews "}
-    typed |= {"strangers": "hold", "byStrangers": "notes", "trusted": "public.customers"}
-    saved = await bench.person.post(here, data=typed)
-    assert saved.headers["location"] == f"{here}?done=saved"
+    assert (await bench.person.post(here, data={"blocks": "true", "holds": "true"})).headers[
+        "location"
+    ] == f"{here}?done=saved"
+    marks = {"marks": ["sensitive:nick", "not_sensitive:email", ""], "writers": "trusted"}
+    for name, typed in (("customers", marks), ("public.reviews", {"readers": "public"}), ("notes", {"readers": ""})):
+        saved = await bench.person.post(f"{here}/table?name={name}", data=typed)
+        assert saved.headers["location"] == f"{here}?done=saved", name
     assert (await bench.person.get(path_of(bench))).json() == {
         "mode": "block",
-        "columns": {"public.customers": {"nick": "sensitive"}},
+        "columns": {"public.customers": {"nick": "sensitive", "email": "not_sensitive"}},
         "tables": {"public.reviews": "public"},
         "strangers": "hold",
-        "writers": {"public.customers": "trusted", "public.notes": "strangers"},
+        "writers": {"public.customers": "trusted"},
     }
-    shown = (await bench.person.get(here)).text
-    assert re.search(r">\s*customers.nick</textarea>", shown)
+    shown = (await bench.person.get(f"{here}/table?name=customers")).text
+    assert re.search(r'value="sensitive:nick" selected', shown)
+    assert re.search(r'value="not_sensitive:email" selected', shown)
+    assert re.search(r'value="trusted" selected', shown)
     for wrong, words in (
-        ({"sensitive": "nick"}, "is no column"),
-        ({"sensitive": "customers.email", "notSensitive": "customers.email"}, "is in both lists"),
-        ({"public": "reviews", "notPublic": "public.reviews"}, "is in both lists"),
-        ({"sensitive": "customers.<i>"}, "no column named"),
-        ({"byStrangers": "notes", "trusted": "notes"}, "is in both lists"),
-        ({"trusted": "nowhere"}, "no table named"),
-        ({"mode": ""}, "Guard"),
+        ({"marks": "sensitive:<i>"}, "no column named"),
+        ({"marks": "secret:nick"}, "or as found"),
+        ({"named": "nick, none"}, "no column named"),
+        ({"readers": "everyone"}, "Who can read it"),
     ):
-        answer = await bench.person.post(here, data={"mode": "block", **wrong})
+        answer = await bench.person.post(f"{here}/table?name=customers", data=wrong)
         assert answer.status_code == 422, wrong
         assert words in answer.text, wrong
         assert "<i>" not in answer.text
+    assert (await bench.person.get(f"{here}/table?name=nowhere")).status_code == 404
+    assert (await bench.person.post(f"{here}/table?name=nowhere", data={"readers": "public"})).status_code in (404, 422)
+    assert (await bench.person.post(f"{here}/table?name=customers", data={})).status_code == 303
+    assert "customers" not in (await bench.person.get(path_of(bench))).text
     settings = (await bench.person.get(f"/c/{bench.connection_id}/settings")).text
     assert f'href="{here}"' in settings
+
+
+async def test_a_mark_of_a_table_that_is_gone_can_be_taken_away(workshop: Workshop) -> None:
+    bench = await workshop.bench(SHOP)
+    here = f"/c/{bench.connection_id}/guard"
+    assert (await put(bench, {**PUBLIC, "columns": {"reviews": {"body": "sensitive"}}})).status_code == 200
+    await bench.run("DROP TABLE reviews")
+    page = await wait_until(
+        lambda: read_page(bench, here), "the table to be gone", matches=lambda text: "not in the project" in text
+    )
+    assert "reviews" in page
+    shown = (await bench.person.get(f"{here}/table?name=reviews")).text
+    assert 'value="sensitive:body" selected' in shown
+    assert (await bench.person.post(f"{here}/table?name=reviews", data={"readers": ""})).status_code == 303
+    assert (await bench.person.get(path_of(bench))).json()["columns"] == {}
+
+
+async def read_page(bench: Bench, path: str) -> str:
+    return (await bench.person.get(path)).text
 
 
 async def test_pages_show_what_an_agent_has_read_and_release_it(workshop: Workshop) -> None:
@@ -248,6 +274,14 @@ async def test_values_that_look_sensitive_are_proposed_and_never_shown(workshop:
         assert "secret.example" not in text
         assert "4111" not in text
     assert (await bench.person.get(path_of(bench))).json()["columns"] == {}
+    (form,) = find_forms(page, re.compile(r".*/guard/marks\Z"))
+    saved = await form.submit(bench.person, page)
+    assert saved.headers["location"] == f"/c/{bench.connection_id}/guard?done=marked"
+    marked = {"public.people": {"reach": "sensitive", 'odd "name': "sensitive"}}
+    assert (await bench.person.get(path_of(bench))).json()["columns"] == marked
+    for wrong in ("x", "[1, 2]", '["public.people", "none"]', "[]"):
+        answer = await bench.person.post(f"/c/{bench.connection_id}/guard/marks", data={"columns": wrong})
+        assert answer.status_code == 422, wrong
 
 
 @pytest.mark.parametrize("backend", ["api"])

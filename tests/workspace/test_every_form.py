@@ -186,7 +186,8 @@ CONNECTION_CASES = (
         "Invitation revoked.",
     ),
     FormCase(f"{CONNECTION}/guard/sample", "{home}/guard", "look sensitive", status=200),
-    FormCase(f"{CONNECTION}/guard", "{home}/guard", "Guard saved.", {"sensitive": "lamps.name"}, {"sensitive": "name"}),
+    FormCase(f"{CONNECTION}/guard", "{home}/guard", "Guard saved.", {"holds": "true"}),
+    FormCase(f"{CONNECTION}/guard/table", "{home}/guard/table?name=lamps", "Guard saved.", {"readers": "public"}),
     FormCase(
         f"{CONNECTION}/sentry/{{finding_id}}/acknowledge",
         "{home}/sentry/{finding}/acknowledge",
@@ -268,6 +269,7 @@ OWN_TESTS = {
     f"{FINDING}/fix": "on the page that trying it answers with",
     f"{FINDING}/undo-fix": "once a fix was applied",
     f"{FINDING}/release/end": "once others have changed the object",
+    f"{CONNECTION}/guard/marks": "on the page that looking at values answers with",
     f"{SETTINGS}/2fa/enable": "on the page that setting up answers with",
     f"{SETTINGS}/2fa/recovery-codes/file": "on the page with new codes",
     "/signin/2fa": "with two-factor authentication on",

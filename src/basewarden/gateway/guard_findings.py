@@ -1,7 +1,7 @@
 """Lists what the guard finds in a project, for the page of its settings."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from basewarden.connections import ConnectionTargets, GuardedTable, GuardOptions
@@ -17,7 +17,7 @@ from pgrest import ALL_COLUMNS, DatabaseError, Name, PgrestError, Schema
 async def list_guarded_tables(
     projects: Projects, targets: ConnectionTargets, connection_id: UUID
 ) -> Sequence[GuardedTable] | None:
-    """Only tables that the API reaches, of them those with a sensitive column or that strangers read or write."""
+    """Only tables that the API reaches."""
     note_waiting("a project's tables")
     try:
         async with asyncio.timeout(SECONDS):
@@ -32,16 +32,19 @@ async def list_guarded_tables(
     names = sorted(
         name for name, table in schema.tables.items() if name[0] in schema.exposed and not table.is_partition
     )
-    found = (_describe(rules, name) for name in names)
-    return [one for one in found if one.columns or one.readers or one.by_strangers]
+    return [_describe(rules, name, schema.tables[name].columns) for name in names]
 
 
 async def _load_rules(project: AnyProject, guard: GuardOptions, schema: Schema) -> GuardRules:
     return project.guard.find(guard, schema) or await project.guard.load(guard, schema)
 
 
-def _describe(rules: GuardRules, name: Name) -> GuardedTable:
+def _describe(rules: GuardRules, name: Name, names: Iterable[str]) -> GuardedTable:
     columns = sorted(column for _, column in rules.find_sensitive([(name, ALL_COLUMNS)]))
     return GuardedTable(
-        format_table(name), columns, sorted(rules.find_readers(name)), sorted(rules.find_written_by_strangers(name))
+        format_table(name),
+        columns,
+        sorted(rules.find_readers(name)),
+        sorted(rules.find_written_by_strangers(name)),
+        list(names),
     )

@@ -9,13 +9,14 @@ from uuid import UUID
 class GuardedTable:
     """A table as `schema.table`, its sensitive columns, and who reads it beyond those that the owner trusts.
 
-    `by_strangers` are the columns whose words strangers may have written.
+    `names` are all its columns, `by_strangers` those whose words strangers may have written.
     """
 
     name: str
     columns: Sequence[str]
     readers: Sequence[str]
     by_strangers: Sequence[str] = ()
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,93 +1,110 @@
-"""Converts the form of the guard's settings: one mark on a line."""
+"""Converts the forms of the guard's pages into its settings: what it does, and the marks of one table."""
 
-from collections.abc import Iterable
-from enum import StrEnum
-from typing import Annotated, TypeVar
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Final, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from basewarden.connections.forms import PageForm
-from basewarden.connections.guard.schemas import GuardChange
+from basewarden.connections.guard.schemas import MAX_MARKED_COLUMNS, GuardChange
 from basewarden.connections.guard.values import GuardOptions
 from basewarden.connections.models import ColumnMark, GuardMode, StrangerMode, TableMark, WriterMark
 from basewarden.errors import Invalid
 
-_MAX_LINES = 200_000
-_PUBLIC = "public."
-_FIRST_FIELDS = {"columns": "sensitive", "writers": "byStrangers"}
-M = TypeVar("M", bound=StrEnum)
-Lines = Annotated[str, Field(max_length=_MAX_LINES)]
+PUBLIC: Final = "public."
+_COLUMN: Final = TypeAdapter(tuple[str, str])
+M = TypeVar("M")
+_Columns = Annotated[list[Annotated[str, Field(max_length=500)]], Field(max_length=MAX_MARKED_COLUMNS)]
 
 
 class GuardForm(PageForm):
-    mode: GuardMode
-    sensitive: Lines = ""
-    not_sensitive: Lines = ""
-    public: Lines = ""
-    not_public: Lines = ""
-    strangers: StrangerMode = StrangerMode.ALLOW
-    by_strangers: Lines = ""
-    trusted: Lines = ""
+    """Boxes that are not ticked are not sent."""
 
-    def as_guard(self) -> GuardOptions:
-        """Raises Invalid where a line is no name, or is marked twice."""
-        columns: dict[str, dict[str, ColumnMark]] = {}
-        for field, mark in (("sensitive", ColumnMark.SENSITIVE), ("notSensitive", ColumnMark.NOT_SENSITIVE)):
-            for line in _list_lines(self.sensitive if mark is ColumnMark.SENSITIVE else self.not_sensitive):
-                table, dot, name = line.rpartition(".")
-                if not dot:
-                    raise Invalid.field(field, f"“{line}” is no column. Write the table too, as in customers.email.")
-                if columns.setdefault(_qualify(table), {}).setdefault(name, mark) is not mark:
-                    raise Invalid.field(field, f"“{line}” is in both lists.")
-        tables = _read_marks(
-            ("public", TableMark.PUBLIC, self.public), ("notPublic", TableMark.NOT_PUBLIC, self.not_public)
+    blocks: bool = False
+    holds: bool = False
+
+    def as_guard(self, known: GuardOptions) -> GuardOptions:
+        return replace(
+            known,
+            mode=GuardMode.BLOCK if self.blocks else GuardMode.OFF,
+            strangers=StrangerMode.HOLD if self.holds else StrangerMode.ALLOW,
         )
-        writers = _read_marks(
-            ("byStrangers", WriterMark.STRANGERS, self.by_strangers), ("trusted", WriterMark.TRUSTED, self.trusted)
+
+
+class TableMarksForm(PageForm):
+    """`marks` are `sensitive:email`, `named` further sensitive columns, where the project lists none."""
+
+    marks: _Columns = Field(default_factory=list)
+    named: Annotated[str, Field(max_length=10_000)] = ""
+    readers: TableMark | None = None
+    writers: WriterMark | None = None
+
+    def as_guard(self, known: GuardOptions, table: str) -> GuardOptions:
+        """All marks of the table; those of others stay."""
+        return _check(
+            replace(
+                known,
+                columns={**known.columns, table: self._list_marks()},
+                tables=_set(known.tables, table, self.readers),
+                writers=_set(known.writers, table, self.writers),
+            )
         )
-        given = {"columns": columns, "tables": tables, "writers": writers}
-        return _check({**given, "mode": self.mode, "strangers": self.strangers})
+
+    def _list_marks(self) -> dict[str, ColumnMark]:
+        marks = dict.fromkeys(filter(None, map(str.strip, self.named.split(","))), ColumnMark.SENSITIVE)
+        for one in self.marks:
+            mark, _, column = one.partition(":")
+            if mark not in ColumnMark:
+                raise Invalid.field("marks", "A column is sensitive, not sensitive, or as found.")
+            marks[column] = ColumnMark(mark)
+        return marks
 
 
-def _read_marks(*lists: tuple[str, M, str]) -> dict[str, M]:
-    """Reads lists of tables, each with its field and its mark."""
-    found: dict[str, M] = {}
-    for field, mark, lines in lists:
-        for line in _list_lines(lines):
-            if found.setdefault(_qualify(line), mark) is not mark:
-                raise Invalid.field(field, f"“{line}” is in both lists.")
-    return found
+class FoundColumnsForm(PageForm):
+    """Columns whose values look sensitive, each as `["public.people", "email"]`."""
+
+    columns: _Columns = Field(default_factory=list)
+
+    def as_guard(self, known: GuardOptions) -> GuardOptions:
+        columns = {table: dict(marks) for table, marks in known.columns.items()}
+        for one in self.columns:
+            table, name = _read_column(one)
+            columns.setdefault(table, {})[name] = ColumnMark.SENSITIVE
+        return _check(replace(known, columns=columns))
 
 
-def _check(given: dict[str, object]) -> GuardOptions:
+def write_column(table: str, column: str) -> str:
+    return json.dumps([table, column])
+
+
+def _read_column(text: str) -> tuple[str, str]:
+    """Raises Invalid."""
+    try:
+        return _COLUMN.validate_json(text)
+    except ValidationError:
+        raise Invalid.field("columns", "This is no column.") from None
+
+
+def _set(marks: Mapping[str, M], table: str, mark: M | None) -> dict[str, M]:
+    others = {name: one for name, one in marks.items() if name != table}
+    return others if mark is None else {**others, table: mark}
+
+
+def _check(wanted: GuardOptions) -> GuardOptions:
+    given = {
+        "mode": wanted.mode,
+        "columns": wanted.columns,
+        "tables": wanted.tables,
+        "strangers": wanted.strangers,
+        "writers": wanted.writers,
+    }
     try:
         return GuardChange.model_validate(given).as_guard()
-    except ValidationError as error:
-        field = _FIRST_FIELDS.get(str(error.errors()[0]["loc"][0]), "public")
-        raise Invalid.field(field, "A line is not a valid name, or there are too many lines.") from None
+    except ValidationError:
+        raise Invalid.field("", "A name is not valid, or too many columns are marked.") from None
 
 
-def fill_in_guard(guard: GuardOptions) -> dict[str, str]:
-    """The settings as the form has them; tables of `public` without their schema."""
-    return {
-        "mode": guard.mode.value,
-        "sensitive": _join(f"{table}.{name}" for table, name in guard.list_columns(ColumnMark.SENSITIVE)),
-        "notSensitive": _join(f"{table}.{name}" for table, name in guard.list_columns(ColumnMark.NOT_SENSITIVE)),
-        "public": _join(guard.list_tables(TableMark.PUBLIC)),
-        "notPublic": _join(guard.list_tables(TableMark.NOT_PUBLIC)),
-        "strangers": guard.strangers.value,
-        "byStrangers": _join(guard.list_written(WriterMark.STRANGERS)),
-        "trusted": _join(guard.list_written(WriterMark.TRUSTED)),
-    }
-
-
-def _list_lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _qualify(table: str) -> str:
-    return table if "." in table else _PUBLIC + table
-
-
-def _join(names: Iterable[str]) -> str:
-    return "\n".join(sorted(name.removeprefix(_PUBLIC) for name in names))
+def qualify(table: str) -> str:
+    return table if "." in table else PUBLIC + table
