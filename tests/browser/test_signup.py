@@ -68,7 +68,7 @@ async def test_without_mail_only_the_password_is_typed_again(
         page = await context.new_page()
         await page.goto("/signup")
         await type_account(page, ANNA)
-        await expect(page.get_by_text("Your account is ready if this address was new.")).to_be_visible()
+        await expect(page.get_by_text("Sign in with the password you just chose")).to_be_visible()
         await expect(page.get_by_label("Email")).to_have_value(ANNA)
         await expect(page.get_by_label("Password", exact=True)).to_be_focused()
         await page.keyboard.type(PASSWORD)

@@ -84,7 +84,7 @@ async def test_without_mail_the_sign_in_form_has_the_address(product: ServedProd
     browser = await product.client()
     assert await sign_up(browser, ANNA) == "/signin?done=signup"
     page = (await browser.get("/signin?done=signup")).text
-    assert "Your account is ready if this address was new." in page
+    assert "Sign in with the password you just chose" in page
     assert f'value="{ANNA}"' in page
     assert f'value="{ANNA}"' not in (await browser.get("/signin")).text
     assert (await browser.get("/signup?done=sent")).text.count("We sent you a link") == 0

@@ -19,6 +19,11 @@ _BAD_LINK_TITLES = {
     LinkUsed: "This link was already used",
     LinkExpired: "This link has expired",
 }
+_BAD_LINK_TEXTS = {
+    NotFound: "Part of it may be missing. Copy the whole link from the email, or request a new one.",
+    LinkUsed: "A link works once.",
+    LinkExpired: "A link works for a few hours, and a newer one replaces it.",
+}
 
 
 def show_bad_link(request: Request, pages: Pages, error: AppError, again: tuple[str, str]) -> Response:
@@ -30,7 +35,7 @@ def show_bad_link(request: Request, pages: Pages, error: AppError, again: tuple[
             "accounts/bad_link.html",
             status=error.status,
             title=_BAD_LINK_TITLES[type(error)],
-            message=error.text,
+            message=_BAD_LINK_TEXTS[type(error)],
             again_text=text,
             again_href=href,
         )

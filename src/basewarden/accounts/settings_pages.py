@@ -1,16 +1,13 @@
 """The pages of a person's settings, as their tabs, the sidebar and the palette list them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from basewarden.accounts.return_path import SETTINGS
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsPage:
-    """`key` is the `settings_tab` of the page. The palette shows `title` and also finds the page by `keywords`.
-
-    A page that is not listed is there by its address only.
-    """
+    """`key` is the `settings_tab` of the page. The palette shows `title` and also finds the page by `keywords`."""
 
     key: str
     name: str
@@ -18,7 +15,6 @@ class SettingsPage:
     path: str
     icon: str
     keywords: str
-    is_listed: bool = True
 
 
 _PAGES = (
@@ -50,6 +46,5 @@ _PAGES = (
 
 
 def list_settings_pages(*, has_github: bool, has_billing: bool) -> tuple[SettingsPage, ...]:
-    """Where nothing is sold, the page that says so is not listed."""
-    pages = (page for page in _PAGES if has_github or page.key != "github")
-    return tuple(replace(page, is_listed=has_billing or page.key != "billing") for page in pages)
+    absent = {key for key, is_there in (("github", has_github), ("billing", has_billing)) if not is_there}
+    return tuple(page for page in _PAGES if page.key not in absent)

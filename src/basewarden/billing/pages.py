@@ -31,6 +31,7 @@ router = APIRouter(include_in_schema=False)
 
 BILLING = "/settings/billing"
 OPERATOR = "/operator/billing"
+_ACCOUNT = "/settings/account"
 _PAGE_ROWS = 50
 _LONGEST_GRANT = timedelta(days=366 * 5)
 
@@ -131,6 +132,8 @@ async def get_billing(
     """After a checkout the provider is asked first, without holding a database connection."""
     returned = await _check_return(request, person, returns)
     overview = await billing.describe(session, person)
+    if not overview.is_configured:
+        return redirect(_ACCOUNT)  # where nothing is sold, there is nothing to show
     return pages.render(
         request,
         "billing/billing.html",

@@ -25,13 +25,15 @@ _Respond = Callable[[Request, AppError], Awaitable[Response]]
 _TITLES = {
     HTTPStatus.BAD_REQUEST: "This request is malformed",
     HTTPStatus.FORBIDDEN: "No access",
-    HTTPStatus.NOT_FOUND: "Not found",
+    HTTPStatus.NOT_FOUND: "Page not found",
     HTTPStatus.CONFLICT: "This is no longer up to date",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Too large",
     HTTPStatus.UNPROCESSABLE_ENTITY: "This address or form is not valid",
     HTTPStatus.INTERNAL_SERVER_ERROR: "An error on our side",
     HTTPStatus.SERVICE_UNAVAILABLE: "Temporarily unavailable",
 }
+_NO_SUCH = "There is no such "
+_GONE = "It may have been deleted, or you have no access to it."
 _RETRIED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
@@ -104,13 +106,13 @@ def _find_return_path(request: Request) -> str:
 
 
 def _render_error(request: Request, error: AppError) -> Response:
-    title = _TITLES.get(HTTPStatus(error.status), HTTPStatus(error.status).phrase)
+    title, message = _name_error(error)
     response: Response = request.app.state.registry.get(Pages).render(
         request,
         "error.html",
         status=error.status,
         title=title,
-        message=error.text.removeprefix(f"{title}. "),
+        message=message,
         hint=error.hint,
         fields=_list_fields(error.details),
         request_id=scope_context(request.scope).request_id,
@@ -118,6 +120,16 @@ def _render_error(request: Request, error: AppError) -> Response:
     )
     response.headers.update(error.headers)
     return response
+
+
+def _name_error(error: AppError) -> tuple[str, str]:
+    """The title and the sentence below it. What is not there is the title, where the error names it."""
+    if error.status == HTTPStatus.NOT_FOUND and error.text.startswith(_NO_SUCH):
+        return error.text.rstrip("."), _GONE
+    if isinstance(error, NotFound):
+        return _TITLES[HTTPStatus.NOT_FOUND], error.text.removeprefix("Not found. ")
+    title = _TITLES.get(HTTPStatus(error.status), HTTPStatus(error.status).phrase)
+    return title, error.text.removeprefix(f"{title}. ")
 
 
 def _list_fields(details: Any) -> list[tuple[str, str]]:

@@ -1,5 +1,7 @@
 """Pages: asking for a link to reset the password, and the page behind that link. They work without JavaScript."""
 
+import shlex
+
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -17,6 +19,7 @@ from basewarden.errors import Invalid
 from basewarden.web import PagesDep, SettingsDep, Writing, anyone, parse_form, redirect, show_again
 
 _ASK_FOR_RESET = ("Request a new link", "/forgot")
+_ASK_OPERATOR = ("How to get a new link", "/forgot")
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 
@@ -29,7 +32,13 @@ class NewPassword(BaseModel):
 async def get_forgot(request: Request, pages: PagesDep, resets: ResetsDep) -> Response:
     is_sent = request.query_params.get("done") == "sent"
     return pages.render(
-        request, "accounts/forgot.html", typed={}, errors={}, is_sent=is_sent, is_configured=resets.is_configured
+        request,
+        "accounts/forgot.html",
+        typed={},
+        errors={},
+        is_sent=is_sent,
+        is_configured=resets.is_configured,
+        command=None,
     )
 
 
@@ -40,8 +49,11 @@ async def post_forgot(
     form = await parse_form(request, Forgot)
     if form.data is None:
         return show_again(
-            request, pages, "accounts/forgot.html", form, is_sent=False, is_configured=resets.is_configured
+            request, pages, "accounts/forgot.html", form, is_sent=False, is_configured=resets.is_configured, command=None
         )
+    if not resets.is_configured:
+        command = f"basewarden link {shlex.quote(form.data.email)} reset"
+        return show_again(request, pages, "accounts/forgot.html", form, is_sent=False, is_configured=False, command=command)
     await resets.ask(session, form.data.email, client_info)
     return redirect("/forgot?done=sent")
 
@@ -51,7 +63,7 @@ async def get_reset(request: Request, token: str, pages: PagesDep, resets: Reset
     try:
         user = await resets.check_link(token)
     except BAD_LINK as error:
-        return show_bad_link(request, pages, error, _ASK_FOR_RESET)
+        return show_bad_link(request, pages, error, _ASK_FOR_RESET if resets.is_configured else _ASK_OPERATOR)
     return keep_token(pages.render(request, "accounts/reset.html", errors={}, email=user.email))
 
 
@@ -74,7 +86,7 @@ async def post_reset(
             return keep_token(show_again(request, pages, "accounts/reset.html", form, email=user.email))
         email = await resets.reset(session, token, reveal(form.data.password), client_info)
     except BAD_LINK as error:
-        return show_bad_link(request, pages, error, _ASK_FOR_RESET)
+        return show_bad_link(request, pages, error, _ASK_FOR_RESET if resets.is_configured else _ASK_OPERATOR)
     except Invalid as error:
         return keep_token(show_again(request, pages, "accounts/reset.html", form, error, email=user.email))
     response = redirect(f"{SIGN_IN}?done=reset")

@@ -23,7 +23,7 @@ from basewarden.accounts.signup.cookies import (
 from basewarden.accounts.signup.service import LinkSignIns
 from basewarden.web import PagesDep, Reading, SettingsDep, Writing, anyone, inject, redirect
 
-_ASK_FOR_VERIFICATION = ("Sign in and request a new link", SETTINGS)
+_ASK_FOR_VERIFICATION = ("Sign in to request a new link", SETTINGS)
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 

@@ -33,6 +33,11 @@ _TITLES: dict[type[AppError], str] = {
     InvitationUsed: "This invitation was already accepted",
     InvitationExpired: "This invitation has expired",
 }
+_TEXTS: dict[type[AppError], str] = {
+    NotFound: "It may have been revoked or replaced by a newer one, or part of the link is missing.",
+    InvitationUsed: "An invitation works once.",
+    InvitationExpired: "An invitation works for 7 days.",
+}
 _DONE = {
     "verify": "We sent a link, unless you requested three in the last six hours. It works for a day.",
     "no-email": "This deployment cannot send email.",
@@ -55,7 +60,7 @@ async def get_invitation(
     try:
         found = await acceptance.check(session, token)
     except _ENDED as error:
-        return _show_ended(request, pages, error)
+        return _show_ended(request, pages, error, visitor)
     context = _describe(acceptance, found, visitor, token)
     done = _DONE.get(request.query_params.get("done", ""))
     return _keep_token(pages.render(request, "connections/invitations/accept.html", done=done, error=None, **context))
@@ -75,7 +80,7 @@ async def post_invitation(
     try:
         accepted = await acceptance.accept(session, token, person, client_info)
     except _ENDED as error:
-        return _show_ended(request, pages, error)
+        return _show_ended(request, pages, error, person)
     except AppError as error:
         found = await acceptance.check(ReadSession(session), token)
         context = _describe(acceptance, found, person, token)
@@ -107,13 +112,14 @@ def _find_obstacle(acceptance: Acceptance, found: FoundInvitation, visitor: Pers
     return None
 
 
-def _show_ended(request: Request, pages: Pages, error: AppError) -> Response:
+def _show_ended(request: Request, pages: Pages, error: AppError, visitor: Person | None) -> Response:
     page = pages.render(
         request,
         "connections/invitations/ended.html",
         status=error.status,
         title=_TITLES[type(error)],
-        message=error.text,
+        message=_TEXTS[type(error)],
+        is_signed_in=visitor is not None,
     )
     return _keep_token(page)
 

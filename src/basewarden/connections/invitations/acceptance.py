@@ -22,7 +22,7 @@ from basewarden.core.tokens import hash_token
 from basewarden.db import ReadSession, WriteSession
 from basewarden.errors import NotFound
 
-_UNKNOWN = "This invitation is not valid. It was revoked, or a newer one has replaced it."
+_UNKNOWN = "This invitation is not valid. It may have been revoked or replaced by a newer one."
 _FULL = "This connection has as many members as its owner's plan allows. Ask its owner."
 
 

@@ -73,7 +73,6 @@ SHELVES: Final = (
             Document("security", "Account security", "Each statement, and the test that shows it.", "security.md"),
             Document("routes", "Routes", "Every route, and who may call it.", "reference/routes.md"),
             Document("architecture", "Architecture", "The parts, in the order a request takes.", "architecture.md"),
-            Document("glossary", "Glossary", "The words of the code, the pages and the docs.", "glossary.md"),
         ),
     ),
 )

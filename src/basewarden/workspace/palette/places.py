@@ -43,7 +43,6 @@ def list_general(*, has_github: bool, has_billing: bool) -> list[PaletteGroup]:
     account = [
         PaletteItem(page.title, page.path, page.icon, None, f"account settings {page.keywords}")
         for page in list_settings_pages(has_github=has_github, has_billing=has_billing)
-        if page.is_listed
     ]
     pages = [PaletteItem(name, path, "info", None, words) for name, path, words in _HELP]
     return [PaletteGroup("Account", [*account, _SIGN_OUT]), PaletteGroup("Help", pages)]
