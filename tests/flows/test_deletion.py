@@ -367,7 +367,7 @@ async def test_the_page_says_what_it_touches_and_asks_for_the_address(ada: httpx
     assert f"{DATA_PAGE}/export" in page.text
     question = await ada.get(DELETE_PAGE)
     assert question.status_code == 200
-    assert ">Undo</dt>" in question.text
+    assert ">Can be undone</dt>" in question.text
     for typed in ("", "somebody@else.example", "\0", "x" * 50_000):
         refused = await ada.post(DELETE_PAGE, data={"confirm": typed})
         assert refused.status_code == 422

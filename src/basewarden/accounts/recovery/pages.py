@@ -49,11 +49,19 @@ async def post_forgot(
     form = await parse_form(request, Forgot)
     if form.data is None:
         return show_again(
-            request, pages, "accounts/forgot.html", form, is_sent=False, is_configured=resets.is_configured, command=None
+            request,
+            pages,
+            "accounts/forgot.html",
+            form,
+            is_sent=False,
+            is_configured=resets.is_configured,
+            command=None,
         )
     if not resets.is_configured:
         command = f"basewarden link {shlex.quote(form.data.email)} reset"
-        return show_again(request, pages, "accounts/forgot.html", form, is_sent=False, is_configured=False, command=command)
+        return show_again(
+            request, pages, "accounts/forgot.html", form, is_sent=False, is_configured=False, command=command
+        )
     await resets.ask(session, form.data.email, client_info)
     return redirect("/forgot?done=sent")
 

@@ -30,6 +30,8 @@ class MemberAction:
     button: str
     needs_identity: bool = False
     """It needs a recent sign-in."""
+    is_danger: bool = True
+    """It takes something away, and does not protect more than before."""
     hidden: Mapping[str, str] = field(default_factory=dict)
     """Hidden fields of the form."""
 
@@ -110,8 +112,9 @@ def describe_two_factor(connection: Connection, members: Sequence[ListedMember])
         "Require two-factor authentication?",
         (_describe_locked_out(members), "Agents are not affected."),
         "Yes. You can stop requiring it.",
-        "Require it",
+        "Require two-factor",
         needs_identity=True,
+        is_danger=False,
         hidden={"required": "1"},
     )
 
@@ -122,7 +125,7 @@ def describe_approvals(connection: Connection) -> MemberAction:
         return MemberAction(
             _APPROVALS_PATH,
             "Let creators of agents approve?",
-            ("Who created an agent can then approve what it proposes.",),
+            ("The person who created an agent can then approve what it proposes.",),
             "Yes. You can require another person again.",
             "Let them approve",
             needs_identity=True,
@@ -132,11 +135,12 @@ def describe_approvals(connection: Connection) -> MemberAction:
         _APPROVALS_PATH,
         "Require another person's approval?",
         (
-            "What an agent proposes must be approved by another editor or owner than the one who created it.",
+            "What an agent proposes must be approved by an editor or owner who did not create it.",
             "If you are alone on this connection, proposals of your agents can then only be declined.",
         ),
         "Yes. You can stop requiring it.",
-        "Require it",
+        "Require approval",
+        is_danger=False,
         hidden={"byAnother": "1"},
     )
 
