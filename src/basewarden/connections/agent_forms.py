@@ -50,6 +50,7 @@ class AgentTemplate:
 
     key: str
     title: str
+    icon: str
     note: str
     values: Mapping[str, str]
 
@@ -61,27 +62,30 @@ def _make_values(name: str, access: Access, reach: str, rows: int, writes: int) 
 
 TEMPLATES = (
     AgentTemplate(
-        "analyst", "Read-only analyst", "Reads, writes nothing.", _make_values("analyst", Access.READ, "all", 1000, 500)
+        "analyst", "Read-only analyst", "eye", "Reads, writes nothing.", _make_values("analyst", Access.READ, "all", 1000, 500)
     ),
     AgentTemplate(
         "support",
         "Support desk",
+        "inbox",
         "Proposes small corrections, 20 rows at a time.",
         _make_values("support-desk", Access.PROPOSE, "chosen", 20, 200),
     ),
     AgentTemplate(
         "editor",
         "Content editor",
+        "edit",
         "Edits chosen tables, 100 rows at a time.",
         _make_values("content-editor", Access.WRITE, "chosen", 100, 500),
     ),
     AgentTemplate(
         "importer",
         "Importer",
+        "download",
         "Large writes into chosen tables.",
         _make_values("importer", Access.WRITE, "chosen", 10_000, 5000),
     ),
-    AgentTemplate("custom", "Custom", "Choose everything yourself.", _make_values("", Access.READ, "all", 1000, 500)),
+    AgentTemplate("custom", "Custom", "gear", "Choose everything yourself.", _make_values("", Access.READ, "all", 1000, 500)),
 )
 
 
