@@ -65,7 +65,7 @@ EVENTS = {
     ),
     AlertEventName.FINDING_CRITICAL: EventWords(
         "Critical finding",
-        "The sentry found something that strangers can reach, and that is worth the most.",
+        "The sentry found that strangers can read or change rows, or read sensitive columns.",
         "critical finding was",
         "critical findings were",
         "opened",

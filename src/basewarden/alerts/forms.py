@@ -6,6 +6,8 @@ from basewarden.alerts.models import AlertChannel
 from basewarden.alerts.schemas import AlertCreate
 
 LIST_FIELDS: Final = ("events",)
+SECRET_FIELDS: Final = ("target",)
+"""The URLs of Slack and Discord let everyone write who has them."""
 CHANNELS: Final[tuple[tuple[AlertChannel, str, str], ...]] = (
     (AlertChannel.WEBHOOK, "Webhook", "Signed JSON to a URL of yours."),
     (AlertChannel.SLACK, "Slack", "The URL of an incoming webhook; Mattermost accepts the same messages."),

@@ -12,15 +12,15 @@ from basewarden.accounts import ClientInfoDep
 from basewarden.alerts import queries
 from basewarden.alerts.digest import MAX_MESSAGES_AN_HOUR, PAUSE
 from basewarden.alerts.events import EVENTS
-from basewarden.alerts.forms import CHANNELS, LABELS, LIST_FIELDS, AlertForm
+from basewarden.alerts.forms import CHANNELS, LABELS, LIST_FIELDS, SECRET_FIELDS, AlertForm
 from basewarden.alerts.models import Alert, AlertChannel
 from basewarden.alerts.routes import AlertsDep, AlertTrialDep, list_messages, show_alert
 from basewarden.alerts.service import Alerts, NewAlert
 from basewarden.alerts.view import ShownAlert, describe_alert, show_message
-from basewarden.connections import Editor, Membership
+from basewarden.connections import Editor, KeptSecretsDep, Membership, parse_keeping_form
 from basewarden.db import ReadSession
 from basewarden.errors import AppError
-from basewarden.web import Pages, PagesDep, Reading, Writing, parse_form, redirect, show_again
+from basewarden.web import Pages, PagesDep, Reading, Writing, redirect, show_again
 
 router = APIRouter(prefix="/c/{connection_id}/alerts", include_in_schema=False)
 
@@ -42,6 +42,7 @@ async def get_alerts(request: Request, member: Editor, session: Reading, pages: 
         here=_path(member),
         alerts=[await _show(session, alert) for alert in found],
         done=_DONE.get(request.query_params.get("done", "")),
+        choices=[(words.title, words.note) for words in EVENTS.values()],
     )
 
 
@@ -66,9 +67,13 @@ async def post_alert(
     pages: PagesDep,
     alerts: AlertsDep,
     client_info: ClientInfoDep,
+    kept_secrets: KeptSecretsDep,
 ) -> Response:
     """Creates an alert. That of a webhook is not redirected to, because only this response contains the secret."""
-    form = await parse_form(request, AlertForm, lists=LIST_FIELDS)
+    person_id = member.person.id
+    form, kept = await parse_keeping_form(
+        request, AlertForm, kept_secrets, person_id, fields=SECRET_FIELDS, lists=LIST_FIELDS
+    )
     error: AppError | None = None
     if form.data is not None:
         try:
@@ -79,7 +84,7 @@ async def post_alert(
             if made.secret is None:
                 return redirect(f"{_path(member)}/{made.alert.id}?done=created")
             return _show_secret(request, pages, member, made, is_new=True)
-    context = _describe_form(member, alerts)
+    context = _describe_form(member, alerts) | {"kept": kept.get("target")}
     return show_again(request, pages, "alerts/alert_new.html", form, error, never_shown=("target",), **context)
 
 
@@ -187,6 +192,7 @@ def _describe_form(member: Membership, alerts: Alerts) -> dict[str, Any]:
         "channels": channels,
         "choices": [(str(name), words.title, words.note) for name, words in EVENTS.items()],
         "labels": LABELS,
+        "kept": None,
         "pause_minutes": int(PAUSE.total_seconds() // 60),
         "most_an_hour": MAX_MESSAGES_AN_HOUR,
     }

@@ -25,6 +25,7 @@ from basewarden.connections.guard.reads import AgentReads
 from basewarden.connections.guard.service import GuardSettings
 from basewarden.connections.guard.values import GuardOptions, ReadColumn
 from basewarden.connections.health import check_health, make_failure, read_last_health
+from basewarden.connections.kept_secrets import KeptSecretsDep, parse_keeping_form
 from basewarden.connections.models import (
     Access,
     Agent,
@@ -95,6 +96,7 @@ __all__ = [
     "GuardSettings",
     "GuardedTable",
     "Identifier",
+    "KeptSecretsDep",
     "Membership",
     "Owner",
     "ProjectTables",
@@ -133,6 +135,7 @@ __all__ = [
     "make_stop_key",
     "needs_second_factor",
     "parse_agent_id",
+    "parse_keeping_form",
     "pin_host",
     "read_last_health",
     "read_stop_code",

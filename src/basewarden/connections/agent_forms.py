@@ -62,7 +62,11 @@ def _make_values(name: str, access: Access, reach: str, rows: int, writes: int) 
 
 TEMPLATES = (
     AgentTemplate(
-        "analyst", "Read-only analyst", "eye", "Reads, writes nothing.", _make_values("analyst", Access.READ, "all", 1000, 500)
+        "analyst",
+        "Read-only analyst",
+        "eye",
+        "Reads, writes nothing.",
+        _make_values("analyst", Access.READ, "all", 1000, 500),
     ),
     AgentTemplate(
         "support",
@@ -85,7 +89,9 @@ TEMPLATES = (
         "Large writes into chosen tables.",
         _make_values("importer", Access.WRITE, "chosen", 10_000, 5000),
     ),
-    AgentTemplate("custom", "Custom", "gear", "Choose everything yourself.", _make_values("", Access.READ, "all", 1000, 500)),
+    AgentTemplate(
+        "custom", "Custom", "gear", "Choose everything yourself.", _make_values("", Access.READ, "all", 1000, 500)
+    ),
 )
 
 

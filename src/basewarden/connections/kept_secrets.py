@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
@@ -52,13 +52,22 @@ KeptSecretsDep = Annotated[KeptSecrets, Depends(inject(KeptSecrets))]
 
 
 async def parse_keeping_form(
-    request: Request, model: type[BaseModel], kept: KeptSecrets, person_id: UUID
+    request: Request,
+    model: type[BaseModel],
+    kept: KeptSecrets,
+    person_id: UUID,
+    *,
+    fields: Collection[str] = SECRET_FIELDS,
+    lists: Collection[str] = (),
 ) -> tuple[Form[Any], dict[str, str]]:
-    """Parses a form whose empty secret fields stand for kept ones; returns it with its secrets, sealed again."""
+    """Parses a form whose empty secret `fields` stand for kept ones; returns it with its secrets, sealed again.
+
+    `lists` are fields that may be sent several times.
+    """
     async with request.form(max_files=0, max_fields=1000) as data:
         sent = {name: value for name, value in data.items() if isinstance(value, str)}
-    secrets, expired = _read_secrets(sent, kept, person_id)
-    form = await parse_form(request, model, **secrets)
+    secrets, expired = _read_secrets(sent, kept, person_id, fields)
+    form = await parse_form(request, model, lists=lists, **secrets)
     form = replace(form, typed={**form.typed, **secrets})
     for field in expired:
         form = form.with_error(EXPIRED, field)
@@ -73,10 +82,12 @@ def list_secret_fields(form: Form[Any]) -> Sequence[str]:
     return (*SECRET_FIELDS, "url") if "@" in form.typed.get("url", "") else SECRET_FIELDS
 
 
-def _read_secrets(sent: dict[str, str], kept: KeptSecrets, person_id: UUID) -> tuple[dict[str, str], list[str]]:
+def _read_secrets(
+    sent: dict[str, str], kept: KeptSecrets, person_id: UUID, fields: Collection[str]
+) -> tuple[dict[str, str], list[str]]:
     """Returns the secrets that were typed or kept, and the fields whose kept secret has expired."""
-    secrets = {field: sent[field] for field in SECRET_FIELDS if sent.get(field)}
-    sealed = {field: sent[f"{field}Kept"] for field in SECRET_FIELDS if sent.get(f"{field}Kept")}
+    secrets = {field: sent[field] for field in fields if sent.get(field)}
+    sealed = {field: sent[f"{field}Kept"] for field in fields if sent.get(f"{field}Kept")}
     expired = []
     for field in sealed.keys() - secrets.keys():
         value = kept.open(person_id, field, sealed[field])
