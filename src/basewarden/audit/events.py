@@ -89,6 +89,28 @@ class EventKind(StrEnum):
     GUARD_TURNED_OFF = "guard_turned_off"
 
 
+class EventGroup(StrEnum):
+    """What a list of events can be narrowed to."""
+
+    SIGN_INS = "sign-ins"
+    ACCOUNT = "account"
+    CONNECTIONS = "connections"
+
+
+_SIGN_INS = (
+    *(EventKind.SIGNUP, EventKind.SIGNIN, EventKind.SIGNIN_FAILED, EventKind.SIGNOUT, EventKind.SESSION_ENDED),
+    *(EventKind.SESSIONS_ENDED, EventKind.TWOFACTOR_FAILED, EventKind.TWOFACTOR_PASSED, EventKind.RECOVERY_CODE_USED),
+    *(EventKind.PASSKEY_USED, EventKind.PASSKEY_COPIED, EventKind.REAUTHENTICATED),
+)
+_KINDS = tuple(EventKind)
+_OF_CONNECTIONS = _KINDS[_KINDS.index(EventKind.AGENT_TOKEN_MADE) :]
+EVENT_GROUPS: Mapping[EventGroup, tuple[EventKind, ...]] = {
+    EventGroup.SIGN_INS: _SIGN_INS,
+    EventGroup.ACCOUNT: tuple(kind for kind in _KINDS if kind not in (*_SIGN_INS, *_OF_CONNECTIONS)),
+    EventGroup.CONNECTIONS: _OF_CONNECTIONS,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ClientInfo:
     """The client's address and user agent. Hostile text is cut and cleaned, so that it never makes a request fail."""

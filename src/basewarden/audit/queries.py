@@ -9,7 +9,7 @@ from sqlalchemy import CursorResult, Row, Text, cast, extract, func, select, tex
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
-from basewarden.audit.events import AccountEvent
+from basewarden.audit.events import EVENT_GROUPS, AccountEvent, EventGroup
 from basewarden.audit.models import AuditEvent
 from basewarden.db import ReadSession, WriteSession
 
@@ -35,10 +35,17 @@ def insert_event(session: Session, event: AccountEvent, *, timeout: str) -> Row[
 
 
 async def list_events(
-    session: AsyncSession, subject: UUID, *, before: int | None = None, limit: int = 50
+    session: AsyncSession,
+    subject: UUID,
+    *,
+    before: int | None = None,
+    limit: int = 50,
+    group: EventGroup | None = None,
 ) -> list[AuditEvent]:
     """Lists one person's events, the newest first; `before` is the last id of the page before."""
     query = select(AuditEvent).where(AuditEvent.subject == subject)
+    if group is not None:
+        query = query.where(AuditEvent.kind.in_(EVENT_GROUPS[group]))
     if before is not None:
         query = query.where(AuditEvent.id < before)
     return list(await session.scalars(query.order_by(AuditEvent.id.desc()).limit(limit)))

@@ -105,6 +105,7 @@ _BROWSERS = (
     ("CriOS/", "Chrome"),
     ("Safari/", "Safari"),
 )
+_PROGRAMS = {"basewarden-demo": "The start of the demo"}
 _SYSTEMS = (
     ("iPhone", "iPhone"),
     ("iPad", "iPad"),
@@ -150,7 +151,7 @@ def describe_client(user_agent: str) -> str:
     name = name_client(user_agent)
     if name is None:
         return "unknown"
-    return name if _find_browser(user_agent) else f"A program ({name})"
+    return name if _find_browser(user_agent) else _PROGRAMS.get(name, f"A program ({name})")
 
 
 def name_client(user_agent: str) -> str | None:

@@ -62,7 +62,7 @@ async def prepare_demo_data(origin: str, admin_dsn: str, data_dir: Path, progres
     saved = _read_saved(path)
     progress("Setting up the demo shop")
     shop = await create_shop(admin_dsn, password=Secret(saved.shop_password), progress=progress)
-    person = httpx.AsyncClient(base_url=origin, timeout=60)
+    person = httpx.AsyncClient(base_url=origin, timeout=60, headers={"user-agent": "basewarden-demo"})
     await _sign_in(person, saved.password)
     connection_id = await _ensure_connection(person, saved, shop.dsn.reveal())
     token = await _ensure_agent(person, saved, connection_id)

@@ -25,10 +25,21 @@ from basewarden.accounts.signin.routes import SessionListDep
 from basewarden.accounts.signin.sessions import Person
 from basewarden.accounts.signup.cookies import set_return_cookie
 from basewarden.accounts.verification.routes import ChangeEmail, EmailChangeDep, VerificationDep
-from basewarden.audit import list_events
+from basewarden.audit import EventGroup, list_events
 from basewarden.db import ReadSession, WriteSession
 from basewarden.errors import AppError, Conflict, Invalid, TooMany
-from basewarden.web import Form, Pages, PagesDep, Reading, SettingsDep, Writing, parse_form, redirect, show_again
+from basewarden.web import (
+    AddressParameters,
+    Form,
+    Pages,
+    PagesDep,
+    Reading,
+    SettingsDep,
+    Writing,
+    parse_form,
+    redirect,
+    show_again,
+)
 
 router = APIRouter(include_in_schema=False)
 
@@ -36,6 +47,11 @@ ACTIVITY = f"{SETTINGS}/activity"
 _ACCOUNT = "accounts/settings/account.html"
 _SECRETS = ("password", "currentPassword", "newPassword")
 _EVENTS_A_PAGE = 50
+_GROUPS = (
+    (EventGroup.SIGN_INS, "Sign-ins"),
+    (EventGroup.ACCOUNT, "Account"),
+    (EventGroup.CONNECTIONS, "Connections and agents"),
+)
 _LARGEST_ID = 2**63 - 1
 _DONE = {
     "name": "Name saved.",
@@ -219,6 +235,12 @@ async def post_set_password(
     return response
 
 
+class ListedActivity(AddressParameters):
+    """The parameters of the activity's address; without `about` it lists everything."""
+
+    about: str = ""
+
+
 @router.get(ACTIVITY)
 async def get_activity(
     request: Request,
@@ -226,16 +248,23 @@ async def get_activity(
     session: Reading,
     pages: PagesDep,
     before: Annotated[int | None, Query(ge=0, le=_LARGEST_ID)] = None,
+    about: EventGroup | None = None,
 ) -> Response:
-    events = await list_events(session, person.audit_id, before=before, limit=_EVENTS_A_PAGE + 1)
+    events = await list_events(session, person.audit_id, before=before, limit=_EVENTS_A_PAGE + 1, group=about)
     shown = events[:_EVENTS_A_PAGE]
+    first_href = ACTIVITY + ListedActivity(about=about or "").encode()
     return pages.render(
         request,
         "accounts/settings/activity.html",
         settings_tab="activity",
         events=shown,
         is_first=before is None,
-        next_href=f"{ACTIVITY}?before={shown[-1].id}" if len(events) > _EVENTS_A_PAGE else None,
+        first_href=first_href,
+        about=about or "",
+        groups=_GROUPS,
+        next_href=ACTIVITY + ListedActivity(about=about or "").encode(before=shown[-1].id)
+        if len(events) > _EVENTS_A_PAGE
+        else None,
     )
 
 

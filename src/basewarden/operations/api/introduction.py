@@ -16,6 +16,21 @@ class Chapter:
 
 INTRODUCTION: Final = (
     Chapter(
+        "start",
+        "A first request",
+        (
+            (
+                "An agent's token reads and writes the tables of its connection, in the words of PostgREST. The page "
+                "of a new agent has this request with its own address. What it changes is a session on the "
+                "connection's page, and can be undone there."
+            ),
+        ),
+        (
+            'curl "http://localhost:8000/api/v/<connection>/rest/v1/products?select=id,name&limit=3" \\\n'
+            '  -H "apikey: $BASEWARDEN_TOKEN"'
+        ),
+    ),
+    Chapter(
         "authentication",
         "Authentication",
         (
