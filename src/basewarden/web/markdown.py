@@ -17,6 +17,9 @@ from markupsafe import Markup
 
 from basewarden.web.highlight import highlight
 
+_FIGURE: Final = re.compile(r"^<!-- figure: (\w+) -->$", re.MULTILINE)
+"""Where a page shows a figure, of which the text's other readers see nothing."""
+_FIGURE_INFO: Final = "figure"
 _COMMENT: Final = re.compile(r"^<!--.*-->\n?", re.MULTILINE)
 _NUMBER: Final = re.compile(r"^\d+\.\s+")
 _NOT_IN_SLUG: Final = re.compile(r"[^\w\- ]")
@@ -51,10 +54,11 @@ class CodeSample:
 
 @dataclass(frozen=True, slots=True)
 class RenderedBlock:
-    """HTML, or code: one sample, or the same sample in several languages."""
+    """HTML, or code: one sample, or the same sample in several languages; or the name of a figure."""
 
     html: Markup = _NOTHING
     samples: tuple[CodeSample, ...] = ()
+    figure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Rendering:
 
 def render_markdown(text: str, folder: PurePosixPath, links: Mapping[str, str]) -> Rendering:
     """`folder` is the file's place below `docs/`; `links` are the paths of the other files' pages."""
+    text = _FIGURE.sub(rf"```{_FIGURE_INFO}\n\1\n```", text)
     tokens = _PARSER.parse(_COMMENT.sub("", text))
     slugs: dict[str, int] = {}
     headings = tuple(_name_headings(tokens, slugs))
@@ -178,7 +183,9 @@ def _list_blocks(tokens: Sequence[Token]) -> Iterator[RenderedBlock]:
         if is_code and html:
             yield RenderedBlock(html=_render(html))
             html = []
-        if is_code:
+        if is_code and token.info == _FIGURE_INFO:
+            yield RenderedBlock(figure=token.content.strip())
+        elif is_code:
             samples.append(_make_sample(token))
         else:
             html.append(token)
@@ -212,7 +219,7 @@ def _list_sections(tokens: Sequence[Token]) -> Iterator[TextSection]:
             yield TextSection(str(tokens[first].attrGet("id")), name, text, within=section.title, is_name=True)
         elif token.type == "tr_close" and tokens[first - 1].type != "thead_open":
             lines.append(_describe_row(heads, cells))
-        elif token.type in ("fence", "code_block"):
+        elif token.type in ("fence", "code_block") and token.info != _FIGURE_INFO:
             lines.append(token.content)
         elif token.type == "inline" and tokens[at - 1].type in ("td_open", "th_open"):
             cells.append(_flatten(_read_text(token)))

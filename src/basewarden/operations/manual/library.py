@@ -40,6 +40,7 @@ SHELVES: Final = (
         "Use Basewarden",
         (
             Document("guide", "Guide", "From a clone to your first undo: the demo, a database, an agent.", "guide.md"),
+            Document("agents", "Agents", "What an agent may see and do, how much, and how to stop it.", "agents.md"),
             Document("approvals", "Proposals and approval", "Writes of agents that wait for a person.", "approvals.md"),
             Document(
                 "sentry", "Sentry", "Finds what strangers can reach in your database, and proves it.", "sentry.md"
