@@ -81,7 +81,7 @@ async def test_the_overview_says_the_state_of_everything(anna: httpx.AsyncClient
     words = read_text((await anna.get(HERE)).text)
     for sentence in (
         f"You sign in with {ANNA}",
-        "Email address ○ cannot be confirmed here",
+        "Email address ○ not confirmed",
         "Two-factor authentication Only your password protects your account ! off",
         "Passkeys Sign in with your fingerprint, face or PIN ○ none",
         "Only this browser is signed in",

@@ -343,7 +343,7 @@ async def test_a_refused_rule_about_columns_is_shown_again(
 
 async def test_a_token_expires_at_the_end_of_the_chosen_day(owner: httpx.AsyncClient, connection_id: str) -> None:
     path = f"/c/{connection_id}/agents"
-    assert 'name="expiry" value="never" checked' in (await owner.get(f"{path}/new")).text
+    assert 'name="expiry" value="90" checked' in (await owner.get(f"{path}/new")).text
     first = datetime.now(UTC).date()
     for expiry, day in (("30", ""), ("90", ""), ("date", "2100-01-31"), ("never", "")):
         form = {"name": f"for-{expiry}", "access": "read", "expiry": expiry, "expiresAt": day}

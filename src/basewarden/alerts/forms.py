@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from pydantic import ConfigDict
+
 from basewarden.alerts.models import AlertChannel
 from basewarden.alerts.schemas import AlertCreate
 
@@ -19,6 +21,8 @@ LABELS: Final = {"channel": "Channel", "target": "URL", "events": "Events"}
 
 class AlertForm(AlertCreate):
     """The URL of a form without script is sent for an email too, where it means nothing."""
+
+    model_config = ConfigDict(extra="ignore")  # the kept URL is none of the request's fields
 
     def as_alert(self) -> AlertCreate:
         values: dict[str, Any] = self.model_dump()

@@ -248,11 +248,12 @@ async def get_activity(
     session: Reading,
     pages: PagesDep,
     before: Annotated[int | None, Query(ge=0, le=_LARGEST_ID)] = None,
-    about: EventGroup | None = None,
+    about: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
-    events = await list_events(session, person.audit_id, before=before, limit=_EVENTS_A_PAGE + 1, group=about)
+    group = EventGroup(about) if about in list(EventGroup) else None
+    events = await list_events(session, person.audit_id, before=before, limit=_EVENTS_A_PAGE + 1, group=group)
     shown = events[:_EVENTS_A_PAGE]
-    first_href = ACTIVITY + ListedActivity(about=about or "").encode()
+    first_href = ACTIVITY + ListedActivity(about=group or "").encode()
     return pages.render(
         request,
         "accounts/settings/activity.html",
@@ -260,9 +261,9 @@ async def get_activity(
         events=shown,
         is_first=before is None,
         first_href=first_href,
-        about=about or "",
+        about=group or "",
         groups=_GROUPS,
-        next_href=ACTIVITY + ListedActivity(about=about or "").encode(before=shown[-1].id)
+        next_href=ACTIVITY + ListedActivity(about=group or "").encode(before=shown[-1].id)
         if len(events) > _EVENTS_A_PAGE
         else None,
     )

@@ -56,7 +56,7 @@ class TableMarksForm(PageForm):
         marks = dict.fromkeys(filter(None, map(str.strip, self.named.split(","))), ColumnMark.SENSITIVE)
         for one in self.marks:
             mark, _, column = one.partition(":")
-            if mark not in ColumnMark:
+            if mark not in list(ColumnMark):
                 raise Invalid.field("marks", "A column is sensitive, not sensitive, or as found.")
             marks[column] = ColumnMark(mark)
         return marks

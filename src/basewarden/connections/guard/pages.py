@@ -115,7 +115,7 @@ async def post_table(
             return confirmation.finish(redirect(f"{_path(member)}?done=saved"))
     except AppError as refused:
         error = refused
-    context = {"table": await _find_table(member, findings, name)}
+    context: dict[str, Any] = {"table": await _find_table(member, findings, name)}
     context |= await _describe_confirmation(confirmation, form, error)
     page = show_again(request, pages, _TABLE_PAGE, form, error, never_shown=(CONFIRM_FIELD,), **context)
     return confirmation.finish(page)

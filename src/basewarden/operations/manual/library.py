@@ -45,9 +45,6 @@ SHELVES: Final = (
             Document(
                 "sentry", "Sentry", "Finds what strangers can reach in your database, and proves it.", "sentry.md"
             ),
-            Document(
-                "alerts", "Alerts and webhooks", "Messages about events, and how a receiver checks them.", "alerts.md"
-            ),
         ),
     ),
     Shelf(
@@ -56,7 +53,9 @@ SHELVES: Final = (
             Document("operating", "Operating", "Settings, health check, backup, upgrade, keys.", "operating.md"),
             Document("monitoring", "Monitoring", "Health endpoints, metrics and alerts.", "monitoring.md"),
             Document("rest", "PostgREST server", "Serve one Postgres in PostgREST's place.", "rest.md"),
-            Document("billing", "Billing", "Plans, checkout, and what the payment provider sends.", "billing.md"),
+            Document(
+                "alerts", "Alerts and webhooks", "Messages about events, and how a receiver checks them.", "alerts.md"
+            ),
         ),
     ),
     Shelf(
@@ -72,6 +71,7 @@ SHELVES: Final = (
         "How it is built",
         (
             Document("security", "Account security", "Each statement, and the test that shows it.", "security.md"),
+            Document("billing", "Billing", "Plans, checkout, and what the payment provider sends.", "billing.md"),
             Document("routes", "Routes", "Every route, and who may call it.", "reference/routes.md"),
             Document("architecture", "Architecture", "The parts, in the order a request takes.", "architecture.md"),
         ),

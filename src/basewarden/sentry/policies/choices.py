@@ -70,8 +70,8 @@ def _find_owner(facts: TablePolicies) -> str | None:
 
 
 def _alter(table: str, policy: PolicyRecord, condition: str) -> str:
-    using = "" if policy.command == "insert" else f" USING {condition}"
-    check = "" if policy.command in {"select", "delete"} else f" WITH CHECK {condition}"
+    using = "" if policy.command == "insert" else f"\n  USING {condition}"
+    check = "" if policy.command in {"select", "delete"} else f"\n  WITH CHECK {condition}"
     return f"ALTER POLICY {quote_ident(policy.name)} ON {table}{using}{check};"
 
 

@@ -11,10 +11,10 @@ from basewarden.sentry.policies.facts import PolicyRecord, TablePolicies
 from basewarden.sentry.policies.openings import OpeningKind, name_expressions, sort_openings
 from basewarden.sentry.policies.shape import PolicyShape
 from basewarden.sentry.rule import ScannedObject
-from basewarden.sentry.words import quote_object
 from pgrest import quote_ident
 
 _LONG: Final = 60
+_PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _SUBQUERY: Final = re.compile(r"\( SELECT (auth\.\w+\(\)) AS \w+\)")
 _SHAPES: Final[Mapping[str, Callable[[PolicyShape], bool]]] = {
     "rls_slow": lambda shape: shape.is_slow,
@@ -79,7 +79,7 @@ def _find_causes(rule: str, catalog: Mapping[str, Any]) -> Mapping[str, frozense
             one.name: frozenset(command for command in name_expressions(one) if is_cause(facts.assess(one, command)))
             for one in facts.policies
         }
-    openings = sort_openings(facts).get(OpeningKind(rule), ()) if rule in OpeningKind else ()
+    openings = sort_openings(facts).get(OpeningKind(rule), ()) if rule in list(OpeningKind) else ()
     return {
         name: frozenset(one.command for one in openings if one.policy.name == name)
         for name in {one.policy.name for one in openings}
@@ -91,14 +91,20 @@ def _show(found: ScannedObject, policy: PolicyRecord, commands: frozenset[str]) 
     check = f"  WITH CHECK {tidy_expression(policy.check)}" if policy.check else ""
     is_of_check = "insert" in commands and bool(check)
     is_of_using = bool(commands - {"insert"}) or ("insert" in commands and not check)
+    table = ".".join(map(_name, [found.schema] * (found.schema not in ("", "public")) + [found.name]))
     lines = [
-        *_split(f"CREATE POLICY {quote_ident(policy.name)} ON {quote_object(found)}"),
+        *_split(f"CREATE POLICY {_name(policy.name)} ON {table}"),
         *_split("  AS RESTRICTIVE" if not policy.is_permissive else ""),
         *_split(f"  FOR {policy.command.upper()} TO {', '.join(policy.roles)}"),
         *_split(using, is_cause=is_of_using),
         *_split(check, is_cause=is_of_check),
     ]
     return ShownPolicy(policy.name, lines)
+
+
+def _name(name: str) -> str:
+    """For reading, where quotes that are not needed only disturb."""
+    return name if _PLAIN.fullmatch(name) else quote_ident(name)
 
 
 def _split(text: str, *, is_cause: bool = False) -> Iterable[SqlLine]:

@@ -25,7 +25,7 @@ def _assess(hit: Hit) -> RuleVerdict:
     is_worst = hit.facts["update"] or hit.facts["delete"]
     return RuleVerdict(
         Severity.CRITICAL if is_worst else Severity.WARNING,
-        f"{hit.object.name}: anyone with the public key can {verbs} rows, without being able to read them",
+        f"{hit.object.name}: anyone with the public key can {verbs} what is in it, without being able to read it",
         f"Row level security is off. {list_names(hit.roles)} may not read this table, but may {verbs} its rows, and no "
         "policy decides which.",
         f"ALTER TABLE {quote_object(hit.object)} ENABLE ROW LEVEL SECURITY;",
