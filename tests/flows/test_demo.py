@@ -65,6 +65,21 @@ async def test_from_the_printed_link_to_an_agents_damage(demo: asyncio.subproces
             seconds=60,
         )
         assert len(runs) == 1
+        await refuse_held_agent(person, home)
+
+
+async def refuse_held_agent(person: httpx.AsyncClient, home: str) -> None:
+    """The button says what holds the agent, and that a release helps."""
+    agents = (await person.get(f"/api/connections/{home.removeprefix('/c/')}/agents")).json()["agents"]
+    (agent,) = [one["id"] for one in agents if one["name"] == "Shop assistant"]
+    own = f"{home}/agents/{agent}"
+    for path, release in ((own, f"{own}/release"), (home, f"{home}/freeze")):
+        assert (await person.post(f"{path}/freeze", data={})).status_code == 303
+        pressed = await person.post("/demo/agent")
+        assert pressed.status_code == 409
+        assert "Nothing was broken" in pressed.text
+        assert f'href="{release}"' in pressed.text
+        assert (await person.post(f"{path}/release", data={"reason": "seen"})).status_code == 303
 
 
 async def refuse_used_link(link: str) -> None:

@@ -1,6 +1,8 @@
 """What policy refused to agents is shown to the connection's members: counted, bounded, and without any value."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 from uuid import uuid4
 
@@ -11,9 +13,9 @@ import pytest
 from basewarden.connections import Role
 from basewarden.gateway.refusals import POLICY_CODES
 from basewarden.journal import Refusal, RefusalLog
-from basewarden.journal.refusals import prune_refusals
+from basewarden.journal.refusals import REFUSAL_TITLES, REFUSAL_WORDS, prune_refusals
 from basewarden.journal.refusals.log import MAX_KINDS_AN_HOUR, MAX_QUEUED_KINDS
-from basewarden.journal.timeline import REFUSAL_WORDS, find_remedy
+from basewarden.journal.refusals.remedies import find_remedy
 from scripts.reference import list_errors
 from tests.fixtures.bench import Bench, Workshop, on_both_backends
 from tests.fixtures.journal import JournalDatabase
@@ -234,7 +236,7 @@ async def test_a_deleted_connection_takes_its_refusals_along(workshop: Workshop)
 
 def test_every_code_of_policy_is_an_error_of_ours_and_has_words() -> None:
     assert {error.code for error in list_errors()} >= POLICY_CODES
-    assert REFUSAL_WORDS.keys() == POLICY_CODES
+    assert REFUSAL_WORDS.keys() == REFUSAL_TITLES.keys() == POLICY_CODES
 
 
 async def test_pages_offer_what_lets_a_request_pass(workshop: Workshop) -> None:
@@ -254,9 +256,9 @@ async def test_pages_offer_what_lets_a_request_pass(workshop: Workshop) -> None:
 @pytest.mark.parametrize(
     ("code", "owner", "editor", "viewer"),
     [
-        ("row_limit", ("Change limits…", "edit"), ("Open agent", ""), ("Open agent", "")),
-        ("egress_blocked", ("Release…", "release"), ("Release…", "release"), ("Open agent", "")),
-        ("agent_paused", ("Resume…", "resume"), ("Resume…", "resume"), ("Open agent", "")),
+        ("row_limit", ("Change limits…", "/edit"), ("Open agent", ""), ("Open agent", "")),
+        ("egress_blocked", ("Release…", "/release"), ("Release…", "/release"), ("Open agent", "")),
+        ("agent_paused", ("Resume…", "/resume"), ("Resume…", "/resume"), ("Open agent", "")),
         ("capture_blind", ("Open agent", ""), ("Open agent", ""), ("Open agent", "")),
     ],
 )
@@ -264,4 +266,52 @@ def test_a_limit_is_not_offered_where_it_would_not_help(
     code: str, owner: tuple[str, str], editor: tuple[str, str], viewer: tuple[str, str]
 ) -> None:
     roles = (Role.OWNER, Role.EDITOR, Role.VIEWER)
-    assert [find_remedy(code, role) for role in roles] == [owner, editor, viewer]
+    assert [find_remedy(code, role, {"frozen", "paused", "read"}) for role in roles] == [owner, editor, viewer]
+    assert find_remedy(code, Role.OWNER, None) == ("Open agent", "")  # a revoked agent
+
+
+async def test_a_release_is_offered_while_there_is_something_to_release(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    agent = await bench.agent(tables=["prices"])
+    api = f"/api/connections/{bench.connection_id}/agents/{agent.id}"
+    assert (await bench.person.post(f"{api}/freeze")).is_success
+    assert (await agent.http.get("/prices")).status_code == 423
+    assert len(await list_refusals(bench)) == 1
+    own, blocked = f"/c/{bench.connection_id}/agents/{agent.id}", f"/c/{bench.connection_id}/refusals"
+    assert f'href="{own}/release"' in (await bench.person.get(blocked)).text
+    assert (await bench.person.post(f"{api}/release", json={"reason": "looked at it"})).is_success
+    page = (await bench.person.get(blocked)).text
+    assert f'href="{own}/release"' not in page
+    assert "<span>Open agent</span>" in page
+
+
+async def test_blocked_requests_are_filtered_by_reason_and_agent_and_all_are_counted(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    one = await bench.agent(name="One", tables=["prices"], maxRowsPerWrite=3)
+    two = await bench.agent(name="Two", access="read")
+    await one.http.delete("/prices")
+    await one.http.delete("/prices?id=gt.0")
+    await one.http.get("/salaries")
+    await two.http.post("/prices", json={"id": 100})
+    assert len(await list_refusals(bench)) == 4
+    path = f"/c/{bench.connection_id}/refusals"
+    tab = re.compile(r'<a class="tab" href="([^"]+)"[^>]*>([^<]+) <span class="tab-count">(\d+)</span>')
+
+    async def read(query: str = "") -> tuple[dict[str, tuple[str, str]], list[str]]:
+        page = (await bench.person.get(path + query)).text
+        titles = re.findall(r'<span class="refusal-text"><span>([^<]+)', page)
+        return {name: (unescape(href), count) for href, name, count in tab.findall(page)}, [
+            title.strip() for title in titles
+        ]
+
+    tabs, titles = await read()
+    assert {name: count for name, (_, count) in tabs.items()} == {
+        "All": "4", "No filter": "1", "Too many rows": "1", "Table not allowed": "1", "Read-only": "1",
+    }  # fmt: skip
+    assert len(titles) == 4
+    assert (await read("?reason=row_limit"))[1] == ["Delete prices"]
+    tabs, titles = await read(f"?agent={two.id}")
+    assert (set(tabs), titles) == ({"All", "Read-only"}, ["Add to prices"])
+    assert tabs["Read-only"][0] == f"{path}?agent={two.id}&reason=read_only"
+    page = (await bench.person.get(f"{path}?agent={two.id}&reason=row_limit")).text
+    assert "No blocked requests match" in page

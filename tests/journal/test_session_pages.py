@@ -260,3 +260,21 @@ async def test_one_write_is_undone_alone(workshop: Workshop) -> None:
     assert "1 of 2 undone" in await read_list(bench)
     viewer = await make_member(bench, "viewer")
     assert "Undo this write" not in (await viewer.get(path.partition("/undo")[0])).text
+
+
+async def test_an_undone_session_keeps_saying_what_was_kept(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    agent = await bench.agent()
+    session = (await agent.write("PATCH", "/prices?id=lt.3", {"amount": 500})).session_id
+    other = await bench.agent(name="Other")
+    await other.write("PATCH", "/prices?id=eq.1", {"amount": 12})
+    path = f"/api/connections/{bench.connection_id}/sessions/{session}/undo"
+    undone = await bench.person.post(path, json={"mode": "apply", "onConflict": "skip"})
+    assert undone.is_success, undone.text
+    page = await read_page(bench, session)
+    assert ">kept 12<" in re.sub(r"<span[^>]*aria-hidden[^>]*>[^<]*</span>", "", page)
+    assert "now <b" not in page
+    await other.write("PATCH", "/prices?id=eq.1", {"amount": 66}, headers={"x-basewarden-session": "later"})
+    page = re.sub(r"<span[^>]*aria-hidden[^>]*>[^<]*</span>", "", await read_page(bench, session))
+    assert ">kept 12<" in page
+    assert 'now <b class="data">66</b>' in page

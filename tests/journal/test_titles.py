@@ -2,7 +2,7 @@
 
 import pytest
 
-from basewarden.journal import UndoOrigin, VerbCount, describe_changes, describe_session
+from basewarden.journal import UndoOrigin, VerbCount, describe_changes, describe_session, list_figures
 
 
 def count(verb: str, table: str, rows: int, schema: str = "public", *, is_cascade: bool = False) -> VerbCount:
@@ -97,3 +97,29 @@ def test_a_session_without_known_changes() -> None:
     assert describe_session([], blocked="DELETE orders") == "Blocked: DELETE orders"
     assert describe_session([], unknown=_WRECK[:1]) == "Perhaps changed 261 prices"
     assert describe_session([]) == "No changes"
+
+
+def test_the_figures_of_a_session_count_all_its_rows() -> None:
+    counts = [
+        VerbCount("insert", "public", "messages", 1),
+        VerbCount("update", "public", "tickets", 1),
+        VerbCount("update", "public", "prices", 262),
+        VerbCount("delete", "public", "customers", 120),
+        VerbCount("insert", "public", "customers", 40),
+        VerbCount("update", "public", "coupons", 10),
+        VerbCount("update", "public", "tickets", 58, is_cascade=True),
+        VerbCount("delete", "public", "orders", 313, is_cascade=True),
+        VerbCount("update", "public", "payments", 333, is_cascade=True),
+    ]
+    assert list_figures(counts) == [
+        ("customers", "\u2212120 +40", "deleted, added"),
+        ("prices", "~262", "changed"),
+        ("coupons", "~10", "changed"),
+        ("tickets", "~59", "changed"),
+        ("messages", "+1", "added"),
+        ("by foreign keys", "\u2212313 ~333", "deleted, changed in orders, payments"),
+    ]
+    several = [VerbCount("update", "public", f"table_{number}", 10 - number) for number in range(9)]
+    figures = list_figures(several)
+    assert figures[-1] == ("other tables", "~14", "changed in 4 tables")
+    assert sum(int(number[1:]) for _, number, _ in figures) == sum(one.rows for one in several)

@@ -29,6 +29,7 @@ from basewarden.connections.kept_secrets import KeptSecretsDep, parse_keeping_fo
 from basewarden.connections.models import (
     Access,
     Agent,
+    AgentHold,
     AgentState,
     ColumnMark,
     Connection,
@@ -39,6 +40,7 @@ from basewarden.connections.models import (
 )
 from basewarden.connections.project_tables import ExampleTable, ProjectTables
 from basewarden.connections.queries import (
+    list_agent_holds,
     list_connections_by_id,
     list_named_connections,
     list_openable,
@@ -68,6 +70,7 @@ __all__ = [
     "AgentCounts",
     "AgentEdits",
     "AgentHistory",
+    "AgentHold",
     "AgentIntervention",
     "AgentOut",
     "AgentReads",
@@ -119,6 +122,7 @@ __all__ = [
     "dismiss_first_steps",
     "find_agent_dialog",
     "find_setup",
+    "list_agent_holds",
     "list_agents",
     "list_connections_by_id",
     "list_named_connections",

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Text, func, text
@@ -273,6 +273,10 @@ class Agent(Base):
         if self.paused_at is not None:
             return AgentState.PAUSED
         return AgentState.NEVER_USED if self.last_used_at is None else AgentState.ACTIVE
+
+
+AgentHold = Literal["frozen", "paused", "read"]
+"""What holds an agent's requests until a member releases or resumes it; `read`: what it has read limits its writes."""
 
 
 class AgentRead(Base):

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from basewarden.accounts import User
-from basewarden.connections.models import Agent, AgentRead, AgentState, Connection, ConnectionMember, Role
+from basewarden.connections.models import Agent, AgentHold, AgentRead, AgentState, Connection, ConnectionMember, Role
 from basewarden.connections.stops import StopCode, make_stop_key
 from basewarden.db import ReadSession, WriteSession
 
@@ -118,6 +118,29 @@ def _has_state(state: AgentState) -> ColumnElement[bool]:
     if state is AgentState.REVOKED:
         return Agent.revoked_at.is_not(None)
     return and_(is_kept, conditions[state])
+
+
+async def list_agent_holds(
+    session: ReadSession, connection_id: UUID, agents: Collection[UUID]
+) -> dict[UUID, frozenset[AgentHold]]:
+    """Lists by agent what holds its requests now; without agents that are revoked."""
+    if not agents:
+        return {}
+    has_read = select(AgentRead.agent_id).where(AgentRead.agent_id == Agent.id, AgentRead.column != "").exists()
+    query = select(Agent, has_read).where(Agent.connection_id == connection_id, Agent.id.in_(agents))
+    found = await session.execute(query.where(Agent.revoked_at.is_(None)))
+    return {agent.id: _list_holds(agent, has_read=bool(read)) for agent, read in found}
+
+
+def _list_holds(agent: Agent, *, has_read: bool) -> frozenset[AgentHold]:
+    if agent.state is AgentState.EXPIRED:
+        return frozenset()
+    holds: tuple[tuple[AgentHold, bool], ...] = (
+        ("frozen", agent.frozen_at is not None),
+        ("paused", agent.paused_at is not None),
+        ("read", has_read),
+    )
+    return frozenset(hold for hold, is_held in holds if is_held)
 
 
 async def count_agents(session: ReadSession, connection_id: UUID) -> int:

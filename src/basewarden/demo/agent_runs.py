@@ -23,7 +23,7 @@ _log = structlog.get_logger()
 
 class AgentRefused(Conflict):
     code = "demo_agent_refused"
-    message = "The demo's agent has no access. Stop the demo and start it again to create a new one."
+    message = "The demo's agent has no token that works. Stop the demo and start it again to create a new one."
 
 
 class AgentRuns:

@@ -16,11 +16,12 @@ from basewarden.accounts import (
     second_step_path,
     set_signin_cookies,
 )
+from basewarden.demo.agent_hold import find_hold
 from basewarden.demo.agent_runs import AgentRuns
 from basewarden.demo.data import EMAIL
 from basewarden.demo.signin_link import SigninLink
 from basewarden.errors import NotFound
-from basewarden.web import PagesDep, SettingsDep, Writing, anyone, inject, redirect
+from basewarden.web import PagesDep, Reading, SettingsDep, Writing, anyone, inject, redirect
 
 router = APIRouter(prefix="/demo", include_in_schema=False)
 
@@ -59,9 +60,16 @@ async def get_signin(
 
 
 @router.post("/agent")
-async def post_agent(person: SignedIn, runs: AgentRunsDep) -> Response:
-    """Starts a run, unless one is going on, and leads to where its session appears."""
+async def post_agent(request: Request, person: SignedIn, db: Reading, runs: AgentRunsDep, pages: PagesDep) -> Response:
+    """Starts a run, unless one is going on, and leads to where its session appears; or says what holds the agent."""
     if person.email != EMAIL:
         raise NotFound
+    held = await find_hold(db, person.id, runs.data)
+    if held is not None:
+        return pages.render(request, "demo/held.html", status=409, held=held, sessions=_path(runs, "sessions"))
     await runs.start()
-    return redirect(f"/c/{runs.data.connection_id}/sessions")
+    return redirect(_path(runs, "sessions"))
+
+
+def _path(runs: AgentRuns, page: str) -> str:
+    return f"/c/{runs.data.connection_id}/{page}"

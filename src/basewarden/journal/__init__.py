@@ -27,7 +27,6 @@ from basewarden.journal.models import (
     JournalSession,
     JournalWrite,
 )
-from basewarden.journal.pages import list_figures
 from basewarden.journal.partitions import ensure_partitions, partition_bounds
 from basewarden.journal.pruning import list_journal_pruners
 from basewarden.journal.queries import (
@@ -44,10 +43,11 @@ from basewarden.journal.queries import (
 )
 from basewarden.journal.reconciler import Reconciler
 from basewarden.journal.recorder import SESSION_TOPIC, Recorder
-from basewarden.journal.refusals import Refusal, RefusalLog
+from basewarden.journal.refusals import Refusal, RefusalLog, describe_refused, explain_refusal
 from basewarden.journal.routes import ReconcilerDep
 from basewarden.journal.row_names import NO_NAMES, NamedRow, RecordedRow, RowNames, RowNamesDep
 from basewarden.journal.schemas import AgentNamed, UncapturedOut
+from basewarden.journal.session_figures import list_figures
 from basewarden.journal.sessions import (
     RUNNING_WITHIN,
     SessionSummary,
@@ -59,6 +59,7 @@ from basewarden.journal.sessions import (
     describe_session,
     describe_write,
     find_session,
+    list_last_writes,
     list_sessions,
     name_one_row,
     sort_counts,
@@ -67,14 +68,7 @@ from basewarden.journal.sessions import (
 from basewarden.journal.shown_rows import ShownMutation, show_mutation, split_changed_columns
 from basewarden.journal.sidebar import SidebarCounts
 from basewarden.journal.statements import describe_change
-from basewarden.journal.timeline import (
-    describe_refused,
-    describe_uncaptured,
-    describe_writes,
-    explain_refusal,
-    name_mutations,
-    shorten_request,
-)
+from basewarden.journal.timeline import describe_uncaptured, describe_writes, name_mutations, shorten_request
 from basewarden.journal.values import (
     Capture,
     Image,
@@ -168,6 +162,7 @@ __all__ = [
     "list_figures",
     "list_interventions",
     "list_journal_pruners",
+    "list_last_writes",
     "list_latest_activity",
     "list_latest_refusals",
     "list_row_history",

@@ -1,6 +1,6 @@
 """`/c/<id>/sessions`: the sessions of a connection, their writes and rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -14,20 +14,14 @@ from basewarden.core.brief import make_brief
 from basewarden.db import ReadSession
 from basewarden.errors import NotFound
 from basewarden.journal import queries, service
+from basewarden.journal.refusals import read_remedies
 from basewarden.journal.routes import ReconcilerDep
 from basewarden.journal.row_names import RowNamesDep
+from basewarden.journal.session_figures import list_figures
 from basewarden.journal.session_filters import PERIODS, ListParameters, ParametersDep
-from basewarden.journal.sessions import (
-    SessionSummary,
-    VerbCount,
-    list_callers,
-    list_tables,
-    show_name,
-    sort_counts,
-)
+from basewarden.journal.sessions import SessionSummary, list_callers, list_tables
 from basewarden.journal.timeline import (
     Timeline,
-    find_remedy,
     hide_requests,
     mark_all_undone,
     mark_undone,
@@ -52,9 +46,6 @@ _DONE = {
     "frozen": "Session frozen. It accepts no writes until it is released.",
     "released": "Session released. It accepts writes again, with a new budget.",
 }
-FIGURES = 5
-_SIGNS = {"insert": "+", "delete": "\u2212"}
-_FIGURE_NOTES = {"insert": "added", "update": "changed", "delete": "deleted", "mixed": "changed, with other tables"}
 
 
 @router.get("")
@@ -127,6 +118,7 @@ async def get_session(
         timeline = hide_requests(timeline)
     agent_id = summary.session.agent_id
     reads = await list_reads(db, agent_id) if agent_id is not None else ()
+    remedies = await read_remedies(db, member, [agent_id] if agent_id is not None and timeline.refusals else [])
     return pages.render(
         request,
         "journal/session.html",
@@ -135,7 +127,7 @@ async def get_session(
         session=summary.session,
         figures=list_figures(summary.changes),
         timeline=timeline,
-        remedies={one.code: find_remedy(one.code, member.role) for one in timeline.refusals},
+        remedies={one.code: remedies.find(agent_id, one.code) for one in timeline.refusals} if agent_id else {},
         viewer_id=member.person.id,
         write=write,
         next_href=_find_next(path, timeline, write),
@@ -150,51 +142,13 @@ async def get_session(
     )
 
 
-def list_figures(changes: Sequence[VerbCount]) -> list[tuple[str, str, str]]:
-    """Lists the label, numbers and note of a card for each table, the most important first."""
-    counts = [count for count in sort_counts(changes) if count.verb in _FIGURE_NOTES]
-    cascaded = [count for count in counts if count.is_cascade]
-    own = [count for count in counts if not count.is_cascade][: FIGURES - bool(cascaded)]
-    figures = [_make_figure(group) for group in _group_by_table(own)]
-    if cascaded:
-        figures.append(_make_cascade_figure(cascaded))
-    return figures
-
-
-def _make_cascade_figure(cascaded: Sequence[VerbCount]) -> tuple[str, str, str]:
-    rows: dict[str, int] = {}
-    for count in cascaded:
-        rows[count.verb] = rows.get(count.verb, 0) + count.rows
-    verbs = [verb for verb in ("insert", "delete", "update", "mixed") if verb in rows]
-    tables = len({(count.schema, count.table) for count in cascaded})
-    words = ", ".join(_FIGURE_NOTES[verb] for verb in verbs)
-    note = f"{words} in {tables} {'table' if tables == 1 else 'tables'}"
-    return "by foreign keys", " ".join(_sign(verb, rows[verb]) for verb in verbs), note
-
-
-def _group_by_table(counts: Sequence[VerbCount]) -> list[list[VerbCount]]:
-    groups: dict[tuple[str, str], list[VerbCount]] = {}
-    for count in counts:
-        groups.setdefault((count.schema, count.table), []).append(count)
-    return list(groups.values())
-
-
-def _make_figure(counts: Sequence[VerbCount]) -> tuple[str, str, str]:
-    number = " ".join(_sign(count.verb, count.rows) for count in counts)
-    return show_name(counts[0].table) or "rows", number, ", ".join(_FIGURE_NOTES[count.verb] for count in counts)
-
-
-def _sign(verb: str, rows: int) -> str:
-    return f"{_SIGNS.get(verb, '~')}{rows:,}"
-
-
 async def _read(db: ReadSession, summary: SessionSummary, path: str, write: UUID | None, after: str | None) -> Timeline:
     if write is None:
-        return await read_timeline(db, summary.session.id, path, _parse(UUID, after))
+        return await read_timeline(db, summary.session.id, path, _parse(UUID, after), summary.undone)
     found = await queries.find_write(db, summary.session.id, write)
     if found is None:
         raise NotFound("There is no such write.")
-    return await read_write(db, found, service.bound_position(_parse(int, after) or 0))
+    return await read_write(db, found, service.bound_position(_parse(int, after) or 0), summary.undone)
 
 
 async def _read_undo(db: ReadSession, summary: SessionSummary) -> dict[str, Any]:

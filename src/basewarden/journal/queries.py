@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -433,6 +433,7 @@ _FIND_LATER = """
         WHERE r.connection_id = m.connection_id AND r.schema_name = m.schema_name AND r.table_name = m.table_name
           AND md5(r.row_key) = md5(coalesce(m.new_row_key, m.row_key))
           AND r.row_key = coalesce(m.new_row_key, m.row_key) AND w.state = 'committed' AND r.id > m.id
+          AND (CAST(:before AS timestamptz) IS NULL OR r.at < :before)
         ORDER BY r.id DESC LIMIT 1) AS later
     JOIN journal_sessions AS s ON s.id = later.session_id
     WHERE m.id = ANY(:ids) AND m.at >= :since AND s.id <> m.session_id AND s.kind <> 'undo'
@@ -440,12 +441,15 @@ _FIND_LATER = """
 
 
 async def list_later_changes(
-    session: AsyncSession, mutations: Sequence[JournalMutation]
+    session: AsyncSession, mutations: Sequence[JournalMutation], before: datetime | None = None
 ) -> dict[int, tuple[JournalMutation, JournalSession]]:
-    """Finds, by the ids of row changes, the last change of the same row, where another session made it."""
+    """Finds, by the ids of row changes, the last change of the same row, where another session made it.
+
+    With a time, the last one `before` it.
+    """
     if not mutations:
         return {}
-    values = {"ids": [one.id for one in mutations], "since": min(one.at for one in mutations)}
+    values = {"ids": [one.id for one in mutations], "since": min(one.at for one in mutations), "before": before}
     found = list(await session.execute(text(_FIND_LATER), values))
     if not found:
         return {}

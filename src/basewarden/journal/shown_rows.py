@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -72,13 +73,19 @@ class ShownMutation:
     key: str = ""
     is_undone: bool = False
     is_kept: bool = False
+    kept: LaterEdit | None = None
+    """The newer edit that an undo left in place, as far as it is recorded."""
     later: LaterEdit | None = None
     unnamed: RecordedRow | None = None
     """What was recorded of a row that has no name of its own."""
 
 
 def show_mutation(
-    mutation: JournalMutation, state: str, connection_id: UUID, later: LaterEdit | None = None
+    mutation: JournalMutation,
+    state: str,
+    connection_id: UUID,
+    later: LaterEdit | None = None,
+    kept: LaterEdit | None = None,
 ) -> ShownMutation:
     before, after = read_images(mutation)
     row = before or after or {}
@@ -105,6 +112,7 @@ def show_mutation(
         href=_find_href(mutation, connection_id) if mutation.verb != "delete" and state == "committed" else None,
         key="" if key == label else key,
         unnamed=unnamed,
+        kept=kept,
         later=later,
     )
 
@@ -127,6 +135,17 @@ def show_later(mutation: JournalMutation, later: JournalMutation, session: Journ
         value=make_brief("null" if value is None else value, LONGEST_LATER) if changed else None,
         href=f"/c/{mutation.connection_id}/sessions/{session.id}",
     )
+
+
+def leave_out_ids(rows: Iterable[ShownMutation]) -> tuple[ShownMutation, ...]:
+    """Leaves out the beginnings of ids that say nothing to people, except beside names that several rows have."""
+    listed = tuple(rows)
+    names = Counter(row.label for row in listed)
+    return tuple(replace(row, key="") if _is_only_ids(row) and names[row.label] == 1 else row for row in listed)
+
+
+def _is_only_ids(row: ShownMutation) -> bool:
+    return bool(row.primary_key) and all(parse_id(str(value)) is not None for value in row.primary_key.values())
 
 
 def with_name(row: ShownMutation, name: str | None) -> ShownMutation:

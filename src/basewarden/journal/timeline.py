@@ -8,13 +8,12 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from basewarden.connections import Membership, Role
-from basewarden.core.brief import make_brief
+from basewarden.connections import Membership
 from basewarden.db import ReadSession
 from basewarden.journal import queries
 from basewarden.journal.interventions import describe_reason, list_session_interventions, name_intervener
 from basewarden.journal.models import JournalIntervention, JournalMutation, JournalRefusal, JournalWrite
-from basewarden.journal.refusals import list_session_refusals
+from basewarden.journal.refusals import describe_refused, explain_refusal, list_session_refusals
 from basewarden.journal.row_names import RowNames
 from basewarden.journal.sessions import (
     UndoneRows,
@@ -22,9 +21,15 @@ from basewarden.journal.sessions import (
     describe_cascades,
     describe_changes,
     describe_write,
-    show_name,
 )
-from basewarden.journal.shown_rows import LaterEdit, ShownMutation, show_later, show_mutation, with_name
+from basewarden.journal.shown_rows import (
+    LaterEdit,
+    ShownMutation,
+    leave_out_ids,
+    show_later,
+    show_mutation,
+    with_name,
+)
 
 WRITES_PER_PAGE = 50
 ROWS_SHOWN = 10
@@ -32,42 +37,7 @@ ROWS_PER_PAGE = 200
 REFUSALS_SHOWN = 200
 INTERVENTIONS_SHOWN = 100
 LEFT_LISTED = 10_000
-CONDITIONS_SHOWN = 2
-COLUMNS_SHOWN = 2
 _VALUES = re.compile(r"\(([^()]*,[^()]*,[^()]*)(\)|$)")
-_CONDITION = re.compile(r"(\w+)=(?:eq|neq|gt|gte|lt|lte|in|is|like|ilike)\.…")
-_REFUSED_VERBS = {"POST": "add to", "PUT": "add to", "PATCH": "change", "DELETE": "delete", "GET": "read"}
-_NOT_DONE = {"POST": "added", "DELETE": "deleted"}
-REFUSAL_WORDS = {
-    "read_only": "the token is read-only",
-    "table_denied": "the table is not on the token's list",
-    "column_denied": "the token may not use that column in this way",
-    "egress_blocked": "the agent had read sensitive columns, and others can read what it was to write",
-    "budget_exceeded": "its rows of this hour are used up",
-    "too_many_proposals": "too many of its writes wait for an approval",
-    "filter_required": "an update or delete needs a filter",
-    "row_limit": "the write would change too many rows",
-    "session_frozen": "the session is frozen",
-    "agent_paused": "the agent is paused",
-    "agent_frozen": "the agent is frozen",
-    "connection_frozen": "all agents are frozen",
-    "capture_unsupported": "this kind of write cannot be recorded",
-    "capture_blind": "the connection's role cannot see every row",
-}
-
-_CHANGE_LIMITS = ("Change limits…", "edit")
-_REMEDIES = {
-    "read_only": _CHANGE_LIMITS,
-    "table_denied": _CHANGE_LIMITS,
-    "column_denied": _CHANGE_LIMITS,
-    "row_limit": _CHANGE_LIMITS,
-    "budget_exceeded": _CHANGE_LIMITS,
-    "egress_blocked": ("Release…", "release"),
-    "agent_frozen": ("Release…", "release"),
-    "agent_paused": ("Resume…", "resume"),
-}
-
-
 _INTERVENED = {"freeze": "froze this session", "release": "released this session", "approve": "approved a write"}
 
 
@@ -139,16 +109,18 @@ class Timeline:
         return sorted([*self.writes, *self.refusals, *self.interventions], key=lambda entry: entry.at)
 
 
-async def read_timeline(db: ReadSession, session_id: UUID, path: str, after: UUID | None) -> Timeline:
+async def read_timeline(
+    db: ReadSession, session_id: UUID, path: str, after: UUID | None, undone: UndoneRows | None = None
+) -> Timeline:
     """Reads the first rows of each write; `path` is the session's page, which links to the rest."""
     writes = await queries.list_writes(db, session_id, limit=WRITES_PER_PAGE + 1, after=after)
     shown = writes[:WRITES_PER_PAGE]
     mutations = await queries.list_first_mutations(db, [write.id for write in shown], per_write=ROWS_SHOWN)
-    later = await _read_later(db, mutations)
+    edits = await _read_edits(db, mutations, undone)
     by_write: dict[UUID, list[JournalMutation]] = {}
     for mutation in mutations:
         by_write.setdefault(mutation.write_id, []).append(mutation)
-    lines = tuple(_show_write(write, by_write.get(write.id, []), path, later) for write in shown)
+    lines = tuple(_show_write(write, by_write.get(write.id, []), path, edits) for write in shown)
     next_write = shown[-1].id if len(writes) > WRITES_PER_PAGE else None
     begins = shown[0].at if after is not None and shown else None
     ends = writes[-1].at if next_write is not None else None
@@ -197,7 +169,7 @@ async def name_rows(timeline: Timeline, member: Membership, names: RowNames) -> 
     """Names the rows that are called by the rows that they refer to."""
     rows = [row for write in timeline.writes for row in write.mutations]
     named = iter(await name_mutations(rows, member, names))
-    writes = (replace(write, mutations=tuple(islice(named, len(write.mutations)))) for write in timeline.writes)
+    writes = (replace(write, mutations=leave_out_ids(islice(named, len(write.mutations)))) for write in timeline.writes)
     return replace(timeline, writes=tuple(writes))
 
 
@@ -226,18 +198,43 @@ def _mark_write(write: ShownWrite, left: Collection[int], undone: UndoneRows | N
     return replace(write, mutations=rows, left=min(len(left), undone.left if undone is not None else 0))
 
 
-async def read_write(db: ReadSession, write: JournalWrite, after_position: int) -> Timeline:
+async def read_write(
+    db: ReadSession, write: JournalWrite, after_position: int, undone: UndoneRows | None = None
+) -> Timeline:
     """Reads one write, with up to ROWS_PER_PAGE of its rows."""
     found = await queries.list_write_mutations(db, write.id, limit=ROWS_PER_PAGE + 1, after_position=after_position)
     shown = found[:ROWS_PER_PAGE]
     more = shown[-1].position if len(found) > ROWS_PER_PAGE else None
-    later = await _read_later(db, shown)
-    return Timeline((_show_write(write, shown, None, later),), next_position=more)
+    edits = await _read_edits(db, shown, undone)
+    return Timeline((_show_write(write, shown, None, edits),), next_position=more)
 
 
-async def _read_later(db: ReadSession, mutations: Sequence[JournalMutation]) -> dict[int, LaterEdit | None]:
-    """What other sessions did afterwards to rows, by the ids of their changes."""
-    found = await queries.list_later_changes(db, mutations)
+@dataclass(frozen=True, slots=True)
+class _LaterEdits:
+    """What other sessions did afterwards to rows, by the ids of their changes: last of all, and last before an undo."""
+
+    last: Mapping[int, LaterEdit | None]
+    kept: Mapping[int, LaterEdit | None]
+
+
+async def _read_edits(db: ReadSession, mutations: Sequence[JournalMutation], undone: UndoneRows | None) -> _LaterEdits:
+    last = await _read_later(db, mutations)
+    if undone is None or not undone.kept:
+        return _LaterEdits(last, {})
+    kept: dict[int, LaterEdit | None] = {}
+    by_time: dict[datetime, list[JournalMutation]] = {}
+    for one in mutations:
+        if one.id in last and undone.covers(one.write_id):
+            by_time.setdefault(undone.find_time(one.write_id), []).append(one)
+    for at, group in by_time.items():
+        kept |= await _read_later(db, group, before=at)
+    return _LaterEdits(last, kept)
+
+
+async def _read_later(
+    db: ReadSession, mutations: Sequence[JournalMutation], before: datetime | None = None
+) -> dict[int, LaterEdit | None]:
+    found = await queries.list_later_changes(db, mutations, before)
     by_id = {one.id: one for one in mutations}
     return {change: show_later(by_id[change], *later) for change, later in found.items()}
 
@@ -246,7 +243,7 @@ def _show_write(
     write: JournalWrite,
     mutations: Sequence[JournalMutation],
     path: str | None,
-    later: Mapping[int, LaterEdit | None],
+    edits: _LaterEdits,
 ) -> ShownWrite:
     """Prepares one write; `path` is the session's page, which shows the rows that do not fit here."""
     counts = list_verb_counts(write)
@@ -261,7 +258,10 @@ def _show_write(
         short_request=shorten_request(write.summary),
         count=write.mutation_count,
         mutations=tuple(
-            show_mutation(mutation, write.state, write.connection_id, later.get(mutation.id)) for mutation in mutations
+            show_mutation(
+                mutation, write.state, write.connection_id, edits.last.get(mutation.id), edits.kept.get(mutation.id)
+            )
+            for mutation in mutations
         ),
         more=max(0, more),
         more_href=f"{path}?write={write.id}&after={last}" if more > 0 else None,
@@ -296,45 +296,6 @@ def _show_refusal(refusal: JournalRefusal) -> ShownRefusal:
 
 def _show_intervention(one: JournalIntervention) -> ShownIntervention:
     return ShownIntervention(one.at, name_intervener(one), _INTERVENED[one.action], describe_reason(one), one.user_id)
-
-
-def describe_refused(refusal: JournalRefusal) -> str:
-    """Returns "delete orders": what a refused request was to do."""
-    verb = _REFUSED_VERBS.get(refusal.method, refusal.method)
-    return f"{verb} {show_name((refusal.table or '').rpartition('.')[2])}".strip()
-
-
-def explain_refusal(refusal: JournalRefusal) -> str:
-    """Returns "it would have written to a public table after reading customers.email": why a request was refused."""
-    if refusal.row_limit is not None:
-        limit = f"{refusal.row_limit:,} {'row' if refusal.row_limit == 1 else 'rows'}"
-        done = _NOT_DONE.get(refusal.method, "changed")
-        return f"over the limit of {limit} per write, with rows by foreign keys; nothing was {done}"
-    if not refusal.after_reading:
-        return REFUSAL_WORDS.get(refusal.code, refusal.code)
-    names = [name.removeprefix("public.") for name in refusal.after_reading]
-    shown = ", ".join(show_name(name) for name in names[:COLUMNS_SHOWN])
-    more = f" and {len(names) - COLUMNS_SHOWN} more" if len(names) > COLUMNS_SHOWN else ""
-    return f"it would have written to a public table after reading {shown}{more}"
-
-
-def find_remedy(code: str, role: Role) -> tuple[str, str]:
-    """What lets such a request pass, as far as the role may do it: the button's words, and a page below the agent's.
-
-    The agent's own page ("") where nothing does: a limit that is changed would not help.
-    """
-    words, page = _REMEDIES.get(code, ("", ""))
-    needed = Role.OWNER if page == "edit" else Role.EDITOR
-    return (words, page) if page and role.includes(needed) else ("Open agent", "")
-
-
-def describe_filter(summary: str) -> str:
-    """Returns "filter on placed_at" for a request that compares plain columns; else "". Values are not stored."""
-    conditions = [_CONDITION.fullmatch(part) for part in summary.partition("?")[2].split("&")]
-    columns = list(dict.fromkeys(make_brief(match[1]) for match in conditions if match is not None))
-    if not columns or None in conditions or len(columns) > CONDITIONS_SHOWN:
-        return ""
-    return f"filter on {' and '.join(columns)}"
 
 
 def describe_uncaptured(item: Mapping[str, Any]) -> str:

@@ -31,25 +31,49 @@ class HistoryEntry:
     changes: Sequence[tuple[str, str | None, str | None]]
     derived: Sequence[str]
     undo_href: str | None
+    is_undone: bool = False
+    """Whether an undo of its session that is in effect covers it."""
 
 
 async def read_history(db: ReadSession, member: Membership, table: Table, key: Key) -> list[HistoryEntry]:
     """Lists the changes of a row, the newest first."""
     found = await list_row_history(db, member.connection.id, table.schema, table.name, encode_key(key), limit=SHOWN)
-    return [_show_entry(member, view.mutation, view.state, session) for view, session in found]
+    undos = [session for _, session in found if session.undo_of is not None]
+    return [
+        _show_entry(
+            member,
+            view.mutation,
+            view.state,
+            session,
+            is_undone=any(_reverts(undo, session, view.mutation) for undo in undos),
+        )
+        for view, session in found
+    ]
 
 
-def _show_entry(member: Membership, mutation: JournalMutation, state: str, session: JournalSession) -> HistoryEntry:
+def _reverts(undo: JournalSession, session: JournalSession, mutation: JournalMutation) -> bool:
+    """Whether this undo, which wrote the row, took back that change."""
+    if undo.undo_of != session.id or undo.undo_state != "done" or undo.status == "undone":
+        return False
+    if undo.started_at < mutation.at:  # the session wrote on after it
+        return False
+    writes = (undo.receipt or {}).get("writes")
+    return not isinstance(writes, list) or str(mutation.write_id) in writes
+
+
+def _show_entry(
+    member: Membership, mutation: JournalMutation, state: str, session: JournalSession, *, is_undone: bool
+) -> HistoryEntry:
     before, after = mutation.before_exact, mutation.after_exact
     changes, derived = _list_changes(mutation)
     session_href = f"/c/{member.connection.id}/sessions/{session.id}"
-    is_undoable = state == "committed" and session.kind != "undo"
+    is_undoable = state == "committed" and session.kind != "undo" and not is_undone
     return HistoryEntry(
         at=mutation.at,
         who=session.caller_name,
         kind=session.kind,
         session_href=session_href,
-        session_name=session.label or f"Session of {session.caller_name}",
+        session_name=session.label or ("Open undo" if session.kind == "undo" else "Open session"),
         verb=mutation.verb,
         cause=_describe_cause(mutation),
         state=state,
@@ -60,6 +84,7 @@ def _show_entry(member: Membership, mutation: JournalMutation, state: str, sessi
         changes=changes,
         derived=derived,
         undo_href=f"{session_href}/undo?write={mutation.write_id}" if is_undoable else None,
+        is_undone=is_undone,
     )
 
 

@@ -22,10 +22,10 @@ from basewarden.journal.interventions import (
     name_intervener,
 )
 from basewarden.journal.models import JournalIntervention, JournalRefusal
+from basewarden.journal.refusals import REFUSAL_WORDS, describe_refused, explain_refusal
 from basewarden.journal.refusals.queries import count_by_code
 from basewarden.journal.sessions.queries import summarise_sessions
 from basewarden.journal.sessions.summary import SessionSummary
-from basewarden.journal.timeline import REFUSAL_WORDS, describe_refused, explain_refusal
 
 SESSIONS_SHOWN = 8
 REFUSALS_SHOWN = 8

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from basewarden.journal.live import queries
 from basewarden.journal.live.positions import JournalSnapshot, StreamPosition
 from basewarden.journal.models import JournalIntervention, JournalRefusal, JournalSession
+from basewarden.journal.refusals import explain_refusal
 from basewarden.journal.sessions.states import AgentStop, find_status
 from basewarden.journal.sessions.stops.queries import find_agent_stops
-from basewarden.journal.timeline import explain_refusal
 
 LATEST_SECONDS = 5
 """A stream without a position begins with what happened since, which a page that was just loaded may not show."""

@@ -124,6 +124,17 @@ async def count_by_code(
     return [(row.code, row.day, row.week) for row in rows]
 
 
+async def list_refused_agents(session: AsyncSession, connection_id: UUID) -> list[tuple[UUID, str]]:
+    """Lists the agents of the newest refusals, by name; the name is the one of their last refusal."""
+    query = select(JournalRefusal.agent_id, JournalRefusal.agent_name)
+    newest = query.where(JournalRefusal.connection_id == connection_id)
+    newest = newest.order_by(JournalRefusal.at.desc(), JournalRefusal.id.desc()).limit(ROWS_COUNTED)
+    names: dict[UUID, str] = {}
+    for agent_id, name in await session.execute(newest):
+        names.setdefault(agent_id, name)
+    return sorted(names.items(), key=lambda one: one[1].casefold())
+
+
 async def list_session_refusals(session: AsyncSession, session_id: UUID, *, limit: int) -> list[JournalRefusal]:
     """Lists the refusals of a session by the time they last occurred."""
     query = select(JournalRefusal).where(JournalRefusal.session_id == session_id)

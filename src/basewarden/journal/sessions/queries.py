@@ -101,6 +101,13 @@ _LIST_TABLES = """
         unnest(w.tables) AS name
     ORDER BY name LIMIT 500
 """
+_LIST_LAST_WRITES = """
+    SELECT name, max(w.at) AS at FROM (
+        SELECT tables, at FROM journal_writes
+        WHERE connection_id = :connection AND state = 'committed' ORDER BY id DESC LIMIT :most) AS w,
+        unnest(w.tables) AS name
+    GROUP BY name
+"""
 # A row that was changed twice is one row; its verbs are counted for themselves, and the last column says of which line.
 _COUNT_DISTINCT = """
     SELECT m.session_id, m.verb, m.schema_name AS schema, m.table_name AS table, m.cause <> 'request' AS is_cascade,
@@ -192,6 +199,12 @@ async def list_tables(session: AsyncSession, connection_id: UUID) -> list[str]:
     return [name for (name,) in rows]
 
 
+async def list_last_writes(session: AsyncSession, connection_id: UUID) -> dict[str, datetime]:
+    """When each table was last written, as far as the connection's newest writes know; by `schema.table`."""
+    rows = await session.execute(text(_LIST_LAST_WRITES), {"connection": connection_id, "most": WRITES_COUNTED})
+    return {row.name: row.at for row in rows}
+
+
 async def find_session(session: AsyncSession, connection_id: UUID, session_id: UUID) -> SessionSummary | None:
     found = await session.scalar(
         select(JournalSession).where(
@@ -271,17 +284,23 @@ def count_undone(undos: Sequence[Row[Any]], rows: int) -> UndoneRows:
     An undo of all writes covers those before it; what such an undo has left, later ones of single writes may undo.
     """
     newest = undos[-1]
+    times = tuple((undo.started_at, _list_undone_writes(undo)) for undo in undos)
     single = [undo for undo in undos if undo.writes is not None]
     place = next((place for place in reversed(range(len(undos))) if undos[place].writes is None), None)
     undone = sum(map(_count_reverted, single))
     if place is None:
         left, kept = _count_left(undos, rows - undone), sum(undo.skipped for undo in single)
         writes = frozenset(UUID(one) for undo in single for one in undo.writes)
-        return UndoneRows(undone, left, kept, newest.id, newest.caller_name, newest.started_at, writes)
+        return UndoneRows(undone, left, kept, newest.id, newest.caller_name, newest.started_at, writes, times)
     whole = undos[place]
     left = max(0, whole.skipped + whole.redone - sum(map(_count_reverted, undos[place + 1 :])))
     undone += _count_reverted(whole)
-    return UndoneRows(undone, left, min(whole.skipped, left), newest.id, newest.caller_name, newest.started_at)
+    kept, at = min(whole.skipped, left), newest.started_at
+    return UndoneRows(undone, left, kept, newest.id, newest.caller_name, at, times=times)
+
+
+def _list_undone_writes(undo: Row[Any]) -> frozenset[UUID] | None:
+    return None if undo.writes is None else frozenset(UUID(one) for one in undo.writes)
 
 
 def _count_reverted(undo: Row[Any]) -> int:

@@ -30,7 +30,7 @@ class UndoneRows:
     """What the undos of a session did: `undone` of its rows are as before it, `left` are not.
 
     The undo `undo_id` is the newest, by `caller`. `writes` are those that were undone; None = all of them. `kept` rows
-    were left because they were edited since.
+    were left because they were edited since. `times` has each undo, the newest last, and its writes.
     """
 
     undone: int
@@ -40,6 +40,7 @@ class UndoneRows:
     caller: str
     at: datetime
     writes: frozenset[UUID] | None = None
+    times: tuple[tuple[datetime, frozenset[UUID] | None], ...] = ()
 
     @property
     def total(self) -> int:
@@ -56,6 +57,11 @@ class UndoneRows:
 
     def covers(self, write_id: UUID) -> bool:
         return self.writes is None or write_id in self.writes
+
+    def find_time(self, write_id: UUID) -> datetime:
+        """When the last undo of this write began."""
+        found = (at for at, writes in reversed(self.times) if writes is None or write_id in writes)
+        return next(found, self.at)
 
 
 def find_status(session: JournalSession, stop: AgentStop | None = None) -> str:
