@@ -63,7 +63,9 @@ async def test_an_agent_is_created_by_keyboard_alone_and_its_first_request_is_no
     assert token not in await page.content()
     await page.goto(f"/c/{store.connection_id}/agents")
     await tab_to(page, "lamp-bot")
-    await press(page, "Tab", "Enter", "Tab", "Tab", "Tab", "Tab", "Tab")  # its menu: edit, pause, freeze, copy, revoke
+    await press(page, "Tab")
+    await expect(page.get_by_role("link", name="Freeze… lamp-bot")).to_be_focused()
+    await press(page, "Tab", "Enter", "Tab", "Tab", "Tab", "Tab")  # its menu: pause, edit, copy, revoke
     await expect(page.get_by_role("link", name="Revoke…")).to_be_focused()
     await press(page, "Escape")
     await expect(page.get_by_role("link", name="Revoke…")).to_be_hidden()
@@ -108,7 +110,7 @@ async def test_an_agent_is_edited_on_one_page_that_says_what_saving_changes(
     made = (await store.owner.post(f"/api/connections/{store.connection_id}/agents", json=wanted)).json()
     await page.goto(f"/c/{store.connection_id}/agents/{made['id']}/edit")
     save = page.get_by_role("button", name="Save changes")
-    for part in ("Name", "Limits"):
+    for part in ("What it is called", "Limits"):
         await expect(page.get_by_role("group", name=part, exact=True)).to_be_visible()
     rows = page.get_by_label("Rows per write")
     await expect(rows).to_be_visible()

@@ -126,4 +126,4 @@ async def test_a_refusal_keeps_the_limit_that_was_in_force(
         await connection.execute("UPDATE agents SET max_rows_per_write = 7")
     page = (await owner.get(f"/c/{connection_id}/refusals")).text
     assert re.findall(r"Over the limit of (\d+) rows per write", page) == ["2"]
-    assert "The write would change too many rows</dt><dd>1 in 24 hours, 1 in 7 days" in (await owner.get(own)).text
+    assert "The write would change too many rows</a></th><td>1</td><td>1</td>" in (await owner.get(own)).text

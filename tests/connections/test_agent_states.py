@@ -233,3 +233,22 @@ async def test_the_kill_switch_is_in_sight_while_it_is_on(
     assert (await owner.post(f"{home}/release", data={"reason": " "})).status_code == 422
     assert (await owner.post(f"{home}/release", data={"reason": "over"})).status_code == 303
     assert "All agents are frozen.</b>" not in (await owner.get(home)).text
+
+
+async def test_where_all_agents_are_frozen_the_list_says_so_of_each(
+    owner: httpx.AsyncClient, connection_id: str
+) -> None:
+    own, _ = await make(owner, connection_id)
+    await make(owner, connection_id, name="other")
+    path = f"/c/{connection_id}/agents"
+    assert (await owner.post(f"/c/{connection_id}/freeze", data={})).status_code == 303
+    page = (await owner.get(path)).text
+    assert page.count(">frozen<") == len(re.findall(r'<th scope="row">', page)) == 2
+    assert "never used<" not in page
+    page = (await owner.get(f"{path}?state=frozen")).text
+    assert 'Frozen <span class="tab-count">2</span>' in page
+    assert len(re.findall(r'<th scope="row">', page)) == 2
+    assert "Never used" not in page
+    assert ">frozen<" in (await owner.get(own)).text
+    assert (await owner.post(f"/c/{connection_id}/release", data={"reason": "over"})).status_code == 303
+    assert ">frozen<" not in (await owner.get(path)).text

@@ -21,7 +21,7 @@ from basewarden.connections.agent_forms import (
     find_step,
     gather_errors,
 )
-from basewarden.connections.agent_words import shorten_table
+from basewarden.connections.agent_words import describe_policy, group_policy, shorten_table
 from basewarden.connections.callers import Membership, Owner
 from basewarden.connections.health import list_roles
 from basewarden.connections.models import Agent
@@ -100,6 +100,7 @@ class AgentFormPage:
             "roles": _list_roles(self._member, typed),
             "form_key": key,
             "agent": agent,
+            "policy": group_policy(describe_policy(agent, connection.role)) if agent is not None else [],
             "confirm_methods": await self._confirmation.describe() if agent is None or is_asked else None,
             "has_gone_stale": False,
         }

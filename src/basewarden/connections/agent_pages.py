@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from basewarden.accounts import ClientInfoDep, FormConfirmationDep
-from basewarden.connections.agent_activity import AgentActivity, AgentHistory
+from basewarden.connections.agent_activity import AgentActivity, AgentCounts, AgentHistory
 from basewarden.connections.agent_form_page import AgentFormPageDep, ProjectTablesDep
 from basewarden.connections.agent_forms import (
     LIST_FIELDS,
@@ -28,7 +28,7 @@ from basewarden.connections.agent_words import PolicyFact, describe_access, desc
 from basewarden.connections.agents import AgentExists, count_agents_by_state, list_agents
 from basewarden.connections.callers import Membership, Owner, Viewer
 from basewarden.connections.guard.queries import list_reads
-from basewarden.connections.models import Access, Agent, AgentState, Role
+from basewarden.connections.models import Access, Agent, AgentState, Connection, Role
 from basewarden.connections.routes import AgentsDep, parse_agent_id
 from basewarden.connections.stop_words import list_agent_dialogs, make_connection_dialog, make_reads_dialog
 from basewarden.core.addresses import table_path
@@ -59,6 +59,8 @@ _STATE_WORDS = {
     AgentState.EXPIRED: "Expired",
     AgentState.REVOKED: "Revoked",
 }
+_FROZEN_TOGETHER = (AgentState.ACTIVE, AgentState.NEVER_USED, AgentState.PAUSED, AgentState.FROZEN)
+"""The states of agents that a freeze of all stops: a token that has ended works for none of them anyway."""
 _DONE = {
     "revoked": "Agent revoked. Its token no longer works.",
     "all-freeze": "All agents are frozen. Their requests are refused until an editor releases them.",
@@ -88,19 +90,22 @@ async def get_agents(
     """Lists the agents in a state; without one, all that are not revoked."""
     chosen = _parse_state(state)
     connection_id, here = member.connection.id, _path(member)
-    states = [chosen] if chosen else ()
+    are_all_frozen = member.connection.agents_frozen_at is not None
+    states = _FROZEN_TOGETHER if are_all_frozen and chosen is AgentState.FROZEN else [chosen] if chosen else ()
     found = await list_agents(session, connection_id, before=before, limit=_PAGE_ROWS + 1, states=states)
     agents = found[:_PAGE_ROWS]
     since, ids = datetime.now(UTC) - _LATELY, [agent.id for agent in agents]
+    recent = await activity.count(session, connection_id, ids, since)
     more = {"state": state, "before": agents[-1].id} if len(found) > _PAGE_ROWS else {}
     return pages.render(
         request,
         "connections/agents.html",
         here=here,
-        agents=[(agent, describe_access(agent)) for agent in agents],
-        recent=await activity.count(session, connection_id, ids, since),
+        agents=[(agent, describe_access(agent), _show_state(agent, member.connection)) for agent in agents],
+        recent=recent,
+        used={agent.id: _find_last_use(agent, recent[agent.id]) for agent in agents},
         rows_by_hour=await activity.list_rows(session, connection_id, ids),
-        tabs=_make_tabs(here, await count_agents_by_state(session, connection_id)),
+        tabs=_make_tabs(here, _count_shown(await count_agents_by_state(session, connection_id), member.connection)),
         current=chosen.value if chosen else "all",
         next_href=f"{here}?{urlencode({key: value for key, value in more.items() if value})}" if more else None,
         is_first=before is None,
@@ -231,6 +236,8 @@ async def get_agent(
         request,
         "connections/agent.html",
         agent=agent,
+        state=_show_state(agent, member.connection),
+        used_at=_find_last_use(agent, counts[agent.id]),
         list_href=_path(member),
         here=f"{_path(member)}/{agent.id}",
         agent_href=f"{_path(member)}/{agent.id}",
@@ -289,6 +296,24 @@ async def post_revoke(
 ) -> Response:
     await agents.revoke(session, member, parse_agent_id(agent_id), client_info)
     return redirect(f"{_path(member)}?done=revoked")
+
+
+def _show_state(agent: Agent, connection: Connection) -> AgentState:
+    """The agent's own state, or frozen where all agents of the connection are."""
+    is_frozen = connection.agents_frozen_at is not None and agent.state in _FROZEN_TOGETHER
+    return AgentState.FROZEN if is_frozen else agent.state
+
+
+def _count_shown(counts: Mapping[AgentState, int], connection: Connection) -> Mapping[AgentState, int]:
+    if connection.agents_frozen_at is None:
+        return counts
+    frozen = sum(counts[state] for state in _FROZEN_TOGETHER)
+    return {**counts, **dict.fromkeys(_FROZEN_TOGETHER, 0), AgentState.FROZEN: frozen}
+
+
+def _find_last_use(agent: Agent, counts: AgentCounts) -> datetime | None:
+    """A write of it that a person approved is carried out without its token, and counts as its use too."""
+    return max((at for at in (agent.last_used_at, counts.last_write_at) if at is not None), default=None)
 
 
 def _make_tabs(here: str, counts: Mapping[AgentState, int]) -> list[tuple[str, str, str, int]]:

@@ -44,7 +44,7 @@ def make_snippets(
         token=token,
         example=example or _make_example(agent.example_tables),
         access=Access(agent.access) if agent.writes_tables else Access.READ,
-        look_at=f"Then look here: {origin}/c/{connection_id}/{room}?agent={agent.id}",
+        look_at=f"Then look here:\n{origin}/c/{connection_id}/{room}",
     )
     return [
         Snippet("js", "supabase-js", _make_javascript(parts)),
@@ -66,15 +66,16 @@ def _make_javascript(parts: _Parts) -> str:
     read = (
         'import { createClient } from "@supabase/supabase-js"\n\n'
         f"const db = createClient(\n  {_quote(parts.url)},\n  {_quote(parts.token)},\n)\n"
-        f'const {{ data, error }} = await db.from({table}).select("*").limit(5)\nconsole.log(error ?? data)'
+        f'const {{ data, error }} = await db\n  .from({table}).select("*").limit(5)\nconsole.log(error ?? data)'
     )
-    write = f"const write = await db.from({table}).update({parts.change}).eq({key}).select()"
+    write = f"const write = await db\n  .from({table})\n  .update({parts.change})\n  .eq({key}).select()"
+    look_at = parts.look_at.replace("\n", "\n// ")
     if parts.access is Access.WRITE:
-        return f"{read}\n\n// {_CAN_UNDO}\n{write}\nconsole.log(write.error ?? write.data)\n// {parts.look_at}"
+        return f"{read}\n\n// {_CAN_UNDO}\n{write}\nconsole.log(write.error ?? write.data)\n// {look_at}"
     proposal = (
         f"\n\n// {_IS_PROPOSED}\n{write}\n"
         "const { proposalId, url } = write.error.details\nconsole.log(write.error.code, url)\n"
-        f"// {parts.look_at}\n\n// {_ASK_AGAIN}\n"
+        f"// {look_at}\n\n// {_ASK_AGAIN}\n"
         f"const answer = await fetch(\n  `{parts.url}/proposals/${{proposalId}}`,\n"
         f"  {{ headers: {{ apikey: {_quote(parts.token)} }} }},\n)\nconsole.log(await answer.json())"
     )
@@ -93,12 +94,15 @@ def _make_python(parts: _Parts) -> str:
         f"db = create_client(\n    {_quote(parts.url)},\n    {_quote(parts.token)},\n)\n"
         f'print(db.table({table}).select("*").limit(5).execute().data)'
     )
-    write = f"db.table({table}).update({change}).eq({key}).execute()"
+    look_at = parts.look_at.replace("\n", "\n# ")
+    chain = (f"db.table({table})", f".update({change})", f".eq({key}).execute()")
     if parts.access is Access.WRITE:
-        return f"{read}\n\n# {_CAN_UNDO}\nprint({write}.data)\n# {parts.look_at}"
+        write = "\n    ".join(chain)
+        return f"{read}\n\n# {_CAN_UNDO}\nwrite = (\n    {write}\n)\nprint(write.data)\n# {look_at}"
+    write = "(\n        {}\n    )".format("\n        ".join(chain))
     proposal = (
         f"\n\n# {_IS_PROPOSED}\ntry:\n    {write}\nexcept APIError as error:\n"
-        f'    print(error.code, error.details)\n    proposal_id = error.details["proposalId"]\n# {parts.look_at}\n\n'
+        f'    print(error.code, error.details)\n    proposal_id = error.details["proposalId"]\n# {look_at}\n\n'
         f"# {_ASK_AGAIN}\nanswer = httpx.get(\n"
         f'    f"{parts.url}/proposals/{{proposal_id}}",\n    headers={{"apikey": {_quote(parts.token)}}},\n)\n'
         "print(answer.json())"
@@ -113,10 +117,11 @@ def _make_curl(parts: _Parts) -> str:
     read = f'curl "{address}?limit=5" \\\n{token}'
     filters = f"{quote(example.key, safe='')}=eq.{quote(str(example.key_value), safe='')}"
     body = parts.change.replace("'", "'\\''")
+    look_at = parts.look_at.replace("\n", "\n# ")
     write = (
         f'curl -X PATCH "{address}?{filters}" \\\n{token} \\\n'
         f'  -H "Prefer: return=representation" \\\n  -H "Content-Type: application/json" \\\n  -d \'{body}\''
-        f"\n# {parts.look_at}"
+        f"\n# {look_at}"
     )
     if parts.access is Access.WRITE:
         return f"{read}\n\n# {_CAN_UNDO}\n{write}"

@@ -3,7 +3,7 @@
 import re
 import zlib
 
-HUES = 8
+HUES = 12
 """As many as `--hue-…` in `assets/styles/tokens.css`."""
 _WORD = re.compile(r"[^\W_]+")
 
@@ -16,5 +16,5 @@ def make_initials(name: str) -> str:
 
 
 def choose_hue(name: str) -> int:
-    """1 to 8; the same name always has the same colour."""
+    """1 to 12; the same name always has the same colour."""
     return zlib.crc32(name.encode()) % HUES + 1
