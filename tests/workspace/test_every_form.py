@@ -122,7 +122,7 @@ CONNECTION_CASES = (
     FormCase(
         f"{CONNECTION}/proposals/decline",
         "{home}/proposals/decline?id={second_proposal}",
-        "Declined. Nothing was changed.",
+        "Declined, so nothing was changed",
         {"reason": "not now"},
         {"reason": "no" * 101},
     ),
@@ -132,7 +132,7 @@ CONNECTION_CASES = (
     FormCase(
         f"{CONNECTION}/proposals/{{proposal_id}}/approve",
         "{home}/proposals/{proposal}",
-        "Approved and carried out.",
+        "Approved and carried out",
         {"reason": "looks right"},
         {"reason": "no" * 101},
     ),

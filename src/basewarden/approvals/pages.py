@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from basewarden.approvals.batch_outcome import read_outcome
 from basewarden.approvals.decision_words import make_decline
-from basewarden.approvals.proposal_view import ROWS_PER_PAGE, show_line, show_proposal
+from basewarden.approvals.proposal_view import ROWS_PER_PAGE, show_lines, show_proposal
 from basewarden.approvals.routes import ApprovalsDep, make_decider
 from basewarden.approvals.schemas import DecisionBody
 from basewarden.connections import Editor, Membership, Role, Viewer
@@ -36,14 +36,13 @@ _PENDING: Final = "pending"
 _ALL: Final = "all"
 _TABS: Final = (
     (_PENDING, "Pending"),
-    ("executed", "Executed"),
+    ("executed", "Carried out"),
     ("declined", "Declined"),
     ("stale", "Stale"),
     ("expired", "Expired"),
     ("failed", "Failed"),
     (_ALL, "All"),
 )
-_DONE: Final = {"approve": "Approved and carried out.", "decline": "Declined. Nothing was changed."}
 _Text = Annotated[str, Query(max_length=100)]
 
 
@@ -65,6 +64,7 @@ async def get_list(
     member: Viewer,
     db: Reading,
     pages: PagesDep,
+    names: RowNamesDep,
     status: _Text = "",
     agent: _Text = "",
     cursor: UUID | None = None,
@@ -77,7 +77,7 @@ async def get_list(
         request,
         "approvals/list.html",
         here=here,
-        proposals=[show_line(one) for one in page.proposals],
+        proposals=await show_lines(db, page.proposals, member, names),
         has_any=bool(counts),
         tabs=_list_tabs(here, shown, counts),
         current=status or _PENDING,
@@ -108,8 +108,7 @@ async def get_page(
     after: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> Response:
     """`after` is the number of the row to continue after."""
-    done = _DONE.get(request.query_params.get("done", ""))
-    return await _show(request, pages, db, member, names, proposal_id, after=after, done=done)
+    return await _show(request, pages, db, member, names, proposal_id, after=after)
 
 
 @router.post("/{proposal_id}/approve")
@@ -134,7 +133,7 @@ async def post_approve(
         except AppError as error:
             refused = error
         else:
-            return redirect(f"{_path(member)}/{parse_id(proposal_id)}?done=approve")
+            return redirect(f"{_path(member)}/{parse_id(proposal_id)}")
     return await _show(request, pages, db, member, names, proposal_id, form=form, refused=refused)
 
 
@@ -147,7 +146,6 @@ async def _show(
     proposal_id: str,
     *,
     after: int = 0,
-    done: str | None = None,
     form: Form[DecisionForm] | None = None,
     refused: AppError | None = None,
 ) -> Response:
@@ -166,7 +164,6 @@ async def _show(
         needs_another=await find_creator_rule(db, member.connection.id, one.line.agent_id) == member.person.id,
         typed=form.typed if form else {},
         errors=form.errors if form else {},
-        done=done,
         viewer_id=member.person.id,
         can_decide=member.role.includes(Role.EDITOR),
         next_href=f"{here}?after={one.end}" if one.end < one.count else None,

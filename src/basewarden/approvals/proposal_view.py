@@ -7,6 +7,7 @@ from uuid import UUID
 
 from basewarden.connections import Membership
 from basewarden.core.brief import make_brief
+from basewarden.db import ReadSession
 from basewarden.journal import (
     JournalMutation,
     RowNames,
@@ -19,16 +20,22 @@ from basewarden.journal import (
     shorten_request,
     show_mutation,
 )
-from basewarden.proposals import Proposal, ProposalDetail, ProposalStatus, find_proposal_status
+from basewarden.proposals import Proposal, ProposalDetail, ProposalStatus, find_proposal, find_proposal_status
 
 ROWS_PER_PAGE = 100
 MAX_BODY_SHOWN = 20_000
 MAX_REQUEST = 80
+ROWS_IN_LIST = 3
+MOST_ROWS_READ = 200
+"""All rows of a proposal are stored as one value, which is read whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProposalLine:
-    """A proposal in a list; `decided_by` is the name of who decided, "" where it was not decided."""
+    """A proposal in a list; `decided_by` is the name of who decided, "" where it was not decided.
+
+    `first_rows` are some of its rows, of which `more_rows` are not listed; there are none of large ones.
+    """
 
     id: UUID
     title: str
@@ -42,10 +49,15 @@ class ProposalLine:
     expires_at: datetime
     decided_by: str = ""
     decided_by_id: UUID | None = None
+    first_rows: tuple[ShownMutation, ...] = ()
 
     @property
     def is_pending(self) -> bool:
         return self.status == "pending"
+
+    @property
+    def more_rows(self) -> int:
+        return max(0, self.rows - len(self.first_rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +114,21 @@ def show_line(proposal: Proposal) -> ProposalLine:
         decided_by=proposal.decided_name or "",
         decided_by_id=proposal.decided_by,
     )
+
+
+async def show_lines(
+    db: ReadSession, proposals: Sequence[Proposal], member: Membership, names: RowNames
+) -> list[ProposalLine]:
+    """With the first rows of those that wait, so that a list says what each would do."""
+    lines = []
+    for proposal in proposals:
+        line = show_line(proposal)
+        if line.is_pending and line.rows <= MOST_ROWS_READ:
+            found = await find_proposal(db, proposal.connection_id, str(proposal.id))
+            rows = [_show_row(proposal, row) for row in found.rows[:ROWS_IN_LIST]]
+            line = replace(line, first_rows=tuple(await name_mutations(rows, member, names)))
+        lines.append(line)
+    return lines
 
 
 def describe_proposal(proposal: Proposal) -> str:
