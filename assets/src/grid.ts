@@ -146,6 +146,9 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   isTicked = row.querySelector<HTMLInputElement>("input[name='key']")?.checked ?? false;
 });
 
+/** The ring around an editor that is wider than its cell, and the edge of the grid beside it. */
+const RING = 4;
+
 /** Brings an editor into sight. Sideways only its cell counts, whose text must not move; what is still cut moves over the grid. */
 function showEditor(form: HTMLFormElement): void {
   const wrap = form.closest<HTMLElement>(".grid-wrap");
@@ -156,7 +159,8 @@ function showEditor(form: HTMLFormElement): void {
     wrap.scrollLeft = left;
     const edges = wrap.getBoundingClientRect();
     const box = form.getBoundingClientRect();
-    const over = Math.max(0, box.right - Math.min(edges.right, innerWidth)) - Math.max(0, edges.left - box.left);
+    const ring = box.width > (form.closest("td")?.getBoundingClientRect().width ?? 0) + 1 ? RING : 0;
+    const over = Math.max(0, box.right + ring - Math.min(edges.right, innerWidth)) - Math.max(0, edges.left + ring - box.left);
     if (over !== 0) form.style.left = `${Math.round(form.offsetLeft - over)}px`;
   }
   finishDraft(form);

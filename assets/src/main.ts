@@ -29,6 +29,7 @@ import "./reveal.js";
 import "./shortcuts.js";
 import "./steps.js";
 import "./strength.js";
+import "./tables.js";
 import "./theme.js";
 import "./tick.js";
 import "./toast.js";

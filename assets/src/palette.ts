@@ -17,6 +17,7 @@ const MIN_ROW_TEXT = 2;
 const LOOKING_MS = 300;
 const MOST_AGAIN = 3;
 const MAX_RECENT = 5;
+const RECENT_SHOWN = 3;
 const RECENT_KEY = "basewarden.recent";
 
 const SCRIPTS: Record<string, () => void> = { theme: toggleTheme, shortcuts: openShortcuts };
@@ -71,7 +72,7 @@ class Palette {
       this.show(await this.load("/palette", text, signal), text);
       if (rows) await this.appendRows(await this.whileLooking(rows), text, signal);
       this.isCurrent = true;
-      this.note.textContent = describeCount(this.options.length);
+      this.note.textContent = text === "" ? "" : describeCount(this.options);
     } catch {
       if (!signal.aborted) this.fail();
     }
@@ -196,9 +197,11 @@ function optionOf(target: EventTarget | null): HTMLAnchorElement | null {
   return target instanceof Element ? target.closest<HTMLAnchorElement>("[role='option']") : null;
 }
 
-function describeCount(count: number): string {
-  if (count === 0) return "No results. Try fewer or shorter words.";
-  return count === 1 ? "1 result" : `${count} results`;
+function describeCount(options: HTMLElement[]): string {
+  const listed = options.filter((option) => option.dataset["more"] === undefined).length;
+  if (listed === 0) return "No results. Try fewer or shorter words.";
+  if (listed < options.length) return `The first ${listed} results`;
+  return listed === 1 ? "1 result" : `${listed} results`;
 }
 
 function post(href: string): void {
@@ -250,7 +253,7 @@ function drawRecent(connection: string): Node[] {
   title.className = "palette-title";
   title.setAttribute("aria-hidden", "true");
   title.textContent = "Recent";
-  group.append(title, ...fitting.slice(0, MAX_RECENT).map(drawRecentItem));
+  group.append(title, ...fitting.slice(0, RECENT_SHOWN).map(drawRecentItem));
   return [group];
 }
 
@@ -264,7 +267,8 @@ function drawRecentItem({ label, hint, href }: Recent): HTMLElement {
   const name = document.createElement("span");
   name.className = "palette-label";
   name.textContent = label;
-  item.append(name);
+  const sign = document.querySelector<HTMLTemplateElement>("#palette-recent")?.content.cloneNode(true);
+  item.append(...(sign ? [sign] : []), name);
   if (hint) {
     const note = document.createElement("span");
     note.className = "palette-hint";

@@ -91,9 +91,14 @@ function complain(list: HTMLFieldSetElement): void {
 function go(form: HTMLFormElement, step: number): void {
   if (step > stepOf(form) && !(isValid(form, step - 1) && isChosen(form, step - 1))) return;
   show(form, step);
-  const part = partsOf(form)[step - 1];
-  part?.querySelector<HTMLElement>(FIRST_FIELD)?.focus();
-  part?.scrollIntoView({ block: "nearest" });
+  partsOf(form)[step - 1]?.querySelector<HTMLElement>(FIRST_FIELD)?.focus({ preventScroll: true });
+  showBeginning(form);
+}
+
+/** Each part begins where the first did: a page at its top, a dialog with its form. */
+function showBeginning(form: HTMLFormElement): void {
+  if (form.closest("dialog")) form.scrollIntoView({ block: "start" });
+  else scrollTo(0, 0);
 }
 
 onClick("[data-step-next], [data-step-back]", (button) => {

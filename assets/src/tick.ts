@@ -10,7 +10,7 @@ const BOXES = 'input[name="key"][form]';
 function showCount(): void {
   const count = document.querySelectorAll(`${BOXES}:checked`).length;
   const all = document.querySelectorAll(BOXES).length;
-  for (const text of document.querySelectorAll<HTMLElement>("[data-selected-count]")) text.textContent = `${count} of ${all} selected`;
+  for (const text of document.querySelectorAll<HTMLElement>("[data-selected-count]")) text.textContent = count === all ? `All ${all} on this page selected` : `${count} selected`;
 }
 
 onClick("[data-clear-ticks]", () => {

@@ -18,6 +18,7 @@ HOMES = {
     "src/basewarden/gateway/direct/*": "reads the images of rows, on the project's database",
     "src/basewarden/gateway/projects.py": "asks the project's database what became of a transaction",
     "src/basewarden/connections/warnings.py": "shown to a person, who runs it",
+    "src/basewarden/workspace/row_text.py": "copied by a person, who runs it elsewhere",
     "src/basewarden/connections/probe.py": "asks a database that is not connected yet",
     "src/basewarden/sentry/*": "asks a project's catalog, and tries what strangers could do",
     "src/basewarden/undo/*": "writes rows back, on the project's database",

@@ -62,6 +62,8 @@ async def test_the_first_steps_tick_themselves(bench: Bench) -> None:
     assert (await bench.person.post(path, json={"mode": "apply"})).status_code == 200
     page = (await bench.person.get(home(bench))).text
     assert "First steps" not in page
+    assert "You are set up" in page
+    assert "data-poll=" not in page
     assert "Manage agents" in page
     assert f'href="{home(bench)}/agents/{agent.id}"' in page
 
@@ -94,7 +96,7 @@ async def test_activity_says_who_did_what_and_what_was_blocked(bench: Bench) -> 
     page = (await bench.person.get(home(bench))).text
     assert "price-bot is working right now." in page
     assert f'href="{home(bench)}/sessions/{write.session_id}"' in page
-    assert re.search(r"was stopped: change lamps</a>", page) is not None
+    assert re.search(r"tried to change lamps</a>", page) is not None
     assert "over the limit of 10 rows per write" in page
     for figure, number in (("Rows changed, 24 h", "5"), ("Blocked, 24 h", "1"), ("Rows undone, 24 h", "0")):
         assert re.search(rf'{figure}</span>\s*<span class="figure">{number}<', page) is not None, figure

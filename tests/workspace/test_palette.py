@@ -78,12 +78,13 @@ async def test_rows_are_found_by_their_key_and_agents_have_commands(store: Store
     assert switch["Freeze or release all agents…"] == f"/c/{here}/freeze"
 
 
-async def test_before_anything_is_typed_pages_and_used_tables_come_first(store: Store) -> None:
+async def test_before_anything_is_typed_used_tables_and_commands_come_first(store: Store) -> None:
     here = store.connection_id
     address = f"/api/v/{here}/rest/v1/stickers?id=eq.1"
     assert (await store.owner.patch(address, json={"lamp_id": 2})).status_code == 204
     groups = await find_groups(store.owner, "", here)
-    assert list(groups)[:3] == ["Pages", "Tables", "Commands"]
+    assert list(groups)[:3] == ["Tables", "Commands", "Pages"]
+    assert len(groups["Tables"]) <= 3
     assert groups["Tables"][0].label == "stickers"
     commands = [option.label for option in groups["Commands"]]
     assert commands[0] == "Undo the last session"
@@ -229,3 +230,17 @@ async def test_the_guide_is_open_to_all(client: httpx.AsyncClient) -> None:
     answer = await client.get("/docs/guide")
     assert answer.status_code == 200
     assert "/api/v/&lt;connection&gt;" in answer.text
+
+
+async def test_rows_that_are_not_listed_are_one_press_away(store: Store) -> None:
+    await store.behind.execute(
+        "insert into lamps (name, price) select 'Nightlight ' || n, 1 from generate_series(1, 6) n"
+    )
+    here = store.connection_id
+    rows = (await find_groups(store.owner, "nightlight", here))["Rows"]
+    assert [one.label for one in rows[:5]] == [f"Nightlight {number}" for number in range(1, 6)]
+    assert rows[5].label == "All rows of lamps with “nightlight”"
+    grid = (await store.owner.get(html.unescape(rows[5].href))).text
+    assert [f"Nightlight {number}" in grid for number in range(1, 8)] == [True] * 6 + [False]
+    few = (await find_groups(store.owner, "nightlight 6", here))["Rows"]
+    assert {one.label for one in few} == {"Nightlight 6"}

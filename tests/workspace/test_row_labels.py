@@ -40,9 +40,9 @@ async def test_a_row_whose_texts_repeat_is_called_by_its_key(workshop: Workshop)
     bench = await workshop.bench(_SHOP)
     data = f"/c/{bench.connection_id}/data"
     page = (await bench.person.get(f"{data}/public.prices/12")).text
-    assert re.search(r"<h1[^>]*>Price 12</h1>", page)
-    assert "prices · House blend · id 12" in page
-    assert "Delete Price 12?" in page
+    assert re.search(r"<h1[^>]*>Price of House blend</h1>", page)
+    assert "prices · id 12" in page
+    assert "Delete Price of House blend?" in page
     grid = (await bench.person.get(f"{data}/public.prices")).text
     assert find_pinned(grid) == ["id"]
     stock = (await bench.person.get(f"{data}/public.stock")).text

@@ -384,3 +384,45 @@ async def test_a_history_of_long_values_is_cut(store: Store) -> None:
     assert len(page) < 200_000
     journal = (await store.owner.get(f"/api/connections/{store.connection_id}/sessions/{session}")).json()
     assert journal["mutations"][0]["afterExact"]["note"] == long
+
+
+async def test_a_change_that_was_undone_is_marked_and_offers_no_undo(store: Store) -> None:
+    api = f"/api/v/{store.connection_id}/rest/v1/lamps?id=eq.2"
+    headers = {"prefer": "return=minimal", "x-basewarden-session": "one"}
+    made = await store.owner.patch(api, json={"price": 7}, headers=headers)
+    session = made.headers["x-basewarden-session"]
+    undo = f"/api/connections/{store.connection_id}/sessions/{session}/undo"
+    undone = await store.owner.post(undo, json={"mode": "apply"})
+    assert undone.is_success, undone.text
+
+    async def list_entries() -> list[str]:
+        page = (await store.owner.get(store.row("lamps", "2"))).text
+        return page.partition('<ol class="history">')[2].partition("</ol>")[0].split("<li ")[1:]
+
+    second, first = await list_entries()
+    assert "in an undo" in second
+    assert "Session of" not in second + first
+    assert "is-undone" in first
+    assert ">Undo<" not in first
+    assert (await store.owner.patch(api, json={"price": 8}, headers={"prefer": "return=minimal"})).is_success
+    newest, *_, first = await list_entries()
+    assert ">Undo<" in newest
+    assert "is-undone" not in newest
+
+
+async def test_a_list_is_edited_one_value_per_line(store: Store) -> None:
+    page = (await store.owner.get(store.row("lamps", "1") + "?edit=1")).text
+    shown = re.search(r'name="v.parts"[^>]*>\n([^<]*)</textarea>', page)
+    assert shown is not None
+    assert shown[1] == "base\nbulb"
+    assert 'name="a.parts"' in page
+    form = {"v.parts": "base\r\nbulb", "a.parts": "1", "o.parts": '"{base,bulb}"'}
+    unchanged = await store.owner.post(store.row("lamps", "1"), data=form)
+    assert "write=" not in unchanged.headers["location"]
+    form["v.parts"] = "base\r\n\r\na, b\r\nnull"
+    assert (await store.owner.post(store.row("lamps", "1"), data=form)).status_code == 303
+    assert await store.ask("select parts::text from lamps where id = 1") == '{base,"a, b","null"}'
+    await store.behind.execute("update lamps set parts = '{a,NULL}' where id = 1")
+    page = (await store.owner.get(store.row("lamps", "1") + "?edit=1")).text
+    assert 'name="a.parts"' not in page
+    assert "{a,NULL}" in page

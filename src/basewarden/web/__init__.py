@@ -2,6 +2,7 @@
 
 from basewarden.web.access import MEMBER_ROLES, RouteAccess, list_route_access
 from basewarden.web.address_parameters import AddressParameters
+from basewarden.web.arrays import read_array, write_array
 from basewarden.web.assets import BUILT_ASSETS, asset_url, ensure_assets
 from basewarden.web.bodies import WholeBodies, read_whole_body
 from basewarden.web.budgets import RequestBudgets
@@ -97,6 +98,7 @@ __all__ = [
     "parse_form",
     "parse_large_form",
     "raise_file_limit",
+    "read_array",
     "read_target",
     "read_whole_body",
     "redirect",
@@ -108,4 +110,5 @@ __all__ = [
     "show_again",
     "warm_up",
     "weigh_step_cubed",
+    "write_array",
 ]

@@ -1,8 +1,10 @@
-"""Reads PostgreSQL's text of a list, for pages."""
+"""Reads and writes PostgreSQL's text of a list, for pages."""
 
 import re
+from collections.abc import Iterable
 
 _ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^",{}\\\s][^",{}\\]*)')
+_NEEDS_QUOTES = re.compile(r'[{},"\\\s]')
 
 
 def read_array(text: str) -> list[str | None] | None:
@@ -23,6 +25,17 @@ def read_array(text: str) -> list[str | None] | None:
                 return None
             at += 1
     return found
+
+
+def write_array(items: Iterable[str]) -> str:
+    """As PostgreSQL itself writes a list of these texts."""
+    return "{" + ",".join(map(_write_item, items)) + "}"
+
+
+def _write_item(text: str) -> str:
+    if text and text.upper() != "NULL" and not _NEEDS_QUOTES.search(text):
+        return text
+    return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
 
 def _read_plain(text: str) -> str | None:

@@ -25,6 +25,8 @@ _OWN_TEMPLATES = Path(__file__).parent / "templates"
 _THEMES = ("light", "dark")
 _PAUSE_SECONDS = 0.02
 THEME_COOKIE = "basewarden.theme"
+TABLES_COOKIE = "basewarden.tables"
+"""Set by the script while a person has the list of tables beside a grid folded."""
 
 
 class Pages:
@@ -71,6 +73,7 @@ class Pages:
         shell = {
             "request_path": read_path(request),
             "theme": find_theme(request),
+            "are_tables_folded": request.cookies.get(TABLES_COOKIE) == "folded",
             "viewer": getattr(request.state, "viewer", None),
             "connections": getattr(request.state, "connections", ()),
             "connection": getattr(request.state, "connection", None),

@@ -33,7 +33,7 @@ ROOMS = (
         "e",
     ),
     Room("Agents", "Agents", "/agents", "key", "tokens robots", "a"),
-    Room("Alerts", "Alerts", "/alerts", "bell", "webhook slack discord email notifications", is_for_editors=True),
+    Room("Alerts", "Alerts", "/alerts", "bell", "webhook slack discord email notifications", "l", is_for_editors=True),
     Room("Members", "Members", "/members", "person", "people team roles invite invitation access owner", "m"),
     Room("Settings", "Settings", "/settings", "gear", "name environment delete connection", ",", is_for_owners=True),
 )

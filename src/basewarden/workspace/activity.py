@@ -30,7 +30,7 @@ UNUSUAL_WITHIN = timedelta(days=1)
 UNUSUAL_ROWS = 500
 UNUSUAL_DELETES = 50
 ATTENTION_SHOWN = 3
-ROWS_SHOWN = 12
+ROWS_SHOWN = 10
 _AGES = (("Last 24 hours", timedelta(days=1)), ("Last 7 days", timedelta(days=7)))
 
 
@@ -107,22 +107,14 @@ def list_attention(rows: Sequence[ActivityRow]) -> list[ActivityRow]:
     return sorted(wanted, key=lambda row: (not row.is_frozen, -row.rows))[:ATTENTION_SHOWN]
 
 
-def describe_now(rows: Sequence[ActivityRow], proposals: int = 0, critical: int = 0) -> str:
-    """Says in a sentence or two what is going on."""
+def describe_now(rows: Sequence[ActivityRow]) -> str:
+    """Says who works right now; what waits for a person is listed below it."""
     working = list(dict.fromkeys(row.who for row in rows if row.status == "running"))
-    frozen = sum(row.is_frozen for row in rows)
-    sentences = []
     if len(working) == 1:
-        sentences.append(f"{working[0]} is working right now.")
-    elif working:
-        sentences.append(f"{', '.join(working[:-1])} and {working[-1]} are working right now.")
-    if frozen:
-        sentences.append(f"{frozen} session{' is' if frozen == 1 else 's are'} frozen until an editor releases it.")
-    if proposals:
-        sentences.append(f"{count_things(proposals, 'proposal waits', 'proposals wait')} for a decision.")
-    if critical:
-        sentences.append(f"{count_things(critical, 'critical finding is', 'critical findings are')} open.")
-    return " ".join(sentences) or ("No agent is working right now." if rows else "Nothing has been written yet.")
+        return f"{working[0]} is working right now."
+    if working:
+        return f"{', '.join(working[:-1])} and {working[-1]} are working right now."
+    return "No agent is working right now." if rows else "Nothing has been written yet."
 
 
 def _show_session(summary: SessionSummary, member: Membership) -> ActivityRow:
@@ -192,4 +184,7 @@ def _make_note(summary: SessionSummary) -> str:
 
 def _describe(summary: SessionSummary) -> str:
     """Returns the session's title as it goes on after a name."""
-    return summary.heading[:1].lower() + summary.heading[1:]
+    heading = summary.heading
+    if summary.blocked is not None and heading == f"Blocked: {summary.blocked}":
+        return f"tried to {summary.blocked}"
+    return "changed nothing" if heading == "No changes" else heading[:1].lower() + heading[1:]

@@ -112,10 +112,12 @@ def find_kind(column: Column) -> str:
 def list_shown_columns(table: Table, chosen: Collection[str] = ()) -> list[Column]:
     """The columns of a grid, of which `chosen` empty means all: what people call a row, its key, then the others.
 
-    A key that says nothing to people comes last where a row has a label.
+    Ids that say nothing to people come last where a row has a label: its key, and those of rows that have no name here.
     """
     pinned = choose_pinned(table)
-    last = [name for name in table.key if table.columns[name].base_type == "uuid" and choose_label(table) is not None]
+    named = {name for key in table.foreign_keys_out if key.ref_table[0] == table.schema for name in key.columns}
+    ids = [name for name, column in table.columns.items() if column.base_type == "uuid" and name not in named]
+    last = ids if choose_label(table) is not None else []
     first = [name for name in [*([pinned] if pinned else []), *table.key, *table.columns] if name not in last]
     ordered = dict.fromkeys([*first, *last])
     return [table.columns[name] for name in ordered if name in chosen or not chosen]

@@ -40,4 +40,4 @@ async def get_copy(
     rows = [[by_key[key][column.name] for column in shown] for key in keys if key in by_key]
     chosen = ROW_FORMATS[form]
     headers = {"content-disposition": f'attachment; filename="rows.{chosen.suffix}"'}
-    return PlainTextResponse(chosen.write(shown, rows), headers=headers)
+    return PlainTextResponse(chosen.write(table.qualified, shown, rows), headers=headers)

@@ -1,7 +1,8 @@
 """A row as a form: the fields, and the values that are submitted.
 
 For a column `x` the form sends `v.x` (its text), `n.x` (ticked: null), `e.x` (ticked: an empty string, which is not
-the same as an empty field of a new row) and, when editing, `o.x` (the original value as JSON).
+the same as an empty field of a new row), `a.x` (its text is a list, one value per line) and, when editing, `o.x` (the
+original value as JSON).
 """
 
 from collections.abc import Collection, Mapping
@@ -11,6 +12,7 @@ import msgspec
 from starlette.datastructures import FormData
 
 from basewarden.errors import BadRequest
+from basewarden.web import read_array, write_array
 from basewarden.workspace.columns import ColumnView, is_settable, keep_newlines, view_column
 from basewarden.workspace.edits import Change
 from basewarden.workspace.table_client import Row
@@ -36,6 +38,16 @@ class FormField:
     def is_required(self) -> bool:
         """Whether a new row needs a value here."""
         return not self.column.nullable and self.column.default is None
+
+    @property
+    def lines(self) -> str | None:
+        """A list with one value per line; None for what such lines cannot say: null within it, several dimensions."""
+        if self.column.kind != "array":
+            return None
+        items = read_array(self.value) if self.value else []
+        known = [item for item in items or () if item is not None and item.strip().splitlines() == [item]]
+        is_plain = items is not None and (not self.value or write_array(known) == self.value)
+        return "\n".join(known) if is_plain else None
 
     @property
     def can_be_empty_text(self) -> bool:
@@ -103,6 +115,8 @@ def read_change(form: FormData, ending: str = "") -> Change:
     """Reads one field; a new text takes precedence over a ticked null box."""
     before = _read_before(_text(form, f"o{ending}"))
     typed = keep_newlines(_text(form, f"v{ending}"), before)
+    if f"a{ending}" in form and (typed.strip() or before is not None or f"n{ending}" not in form):
+        typed = _write_lines(typed)
     is_null = f"n{ending}" in form and typed == (before or "")
     return Change(before, None if is_null else typed)
 
@@ -125,7 +139,13 @@ def is_input(column: Column) -> bool:
 
 def _typed(form: FormData, column: Column) -> str | None:
     text = _text(form, f"v.{column.name}")
+    if f"a.{column.name}" in form and text.strip():
+        return _write_lines(text)
     return None if not text and f"n.{column.name}" in form else text
+
+
+def _write_lines(text: str) -> str:
+    return write_array(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _text(form: FormData, name: str) -> str:

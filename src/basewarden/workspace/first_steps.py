@@ -38,12 +38,11 @@ class FirstSteps:
 
 
 async def find_first_steps(db: ReadSession, member: Membership) -> FirstSteps | None:
-    """Finds the steps of an owner, who alone can take them all; None when they are all done or were dismissed."""
+    """Finds the steps of an owner, who alone can take them all; None when they were dismissed."""
     if not member.role.includes(Role.OWNER):
         return None
     setup = await find_setup(db, member.connection.id, member.person.id)
     if setup.is_dismissed:
         return None
     progress = await find_progress(db, member.connection.id) if setup.has_request else Progress()
-    steps = FirstSteps(setup, progress)
-    return None if steps.is_complete else steps
+    return FirstSteps(setup, progress)

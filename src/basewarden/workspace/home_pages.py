@@ -106,7 +106,7 @@ async def _read_activity(
     waiting = await read_waiting(db, member.connection.id)
     findings = await read_urgent_findings(db, member.connection.id)
     newest = f"{rows[0].at.timestamp():.3f}-{rows[0].status}-{rows[0].note}" if rows else ""
-    now_text = describe_now(rows, waiting.count, findings.count)
+    now_text = describe_now(rows)
     return {
         "rows": rows,
         "attention_rows": list_attention(rows),

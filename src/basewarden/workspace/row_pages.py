@@ -185,8 +185,7 @@ async def _show_row(
         status=HTTPStatus.OK if error is None else error.status,
         **make_table_context(client, member.connection.id, table),
         shown=shown,
-        label=_name_row(table, row),
-        named_by=_read_references(client, table, shown, columns),
+        label=_name_row(table, row, _read_references(client, table, shown, columns)),
         columns=[view_column(table, column, can_edit=edits) for column in columns],
         cells={column.name: cell for column, cell in zip(columns, shown.cells, strict=True)},
         fields={field.column.name: field for field in edit_fields(table, row, changes, errors, changed, too_long)}
@@ -214,11 +213,12 @@ def _read_label(table: Table, row: Row) -> str | None:
     return make_brief(row.get(column) or "", _LONGEST_LABEL) or None if column else None
 
 
-def _name_row(table: Table, row: Row) -> str:
-    """Its label, else "Price 12"; the name of a table whose singular is not known stays as it is."""
+def _name_row(table: Table, row: Row, named_by: str = "") -> str:
+    """Its label, else "Price of House blend" or "Price 12"; a table's name of no known singular stays as it is."""
     if (label := _read_label(table, row)) is not None:
         return label
-    name = make_brief(name_one_row(table.name, ", ".join(key_of(table, row))), _LONGEST_LABEL)
+    which = f"of {named_by}" if named_by else ", ".join(key_of(table, row))
+    name = make_brief(name_one_row(table.name, which), _LONGEST_LABEL)
     return name if name.startswith(table.name) else name[:1].upper() + name[1:]
 
 

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from basewarden.connections import Membership, Viewer
 from basewarden.core.addresses import table_path
+from basewarden.journal import list_last_writes
 from basewarden.web import PagesDep, Reading
 from basewarden.workspace.columns import is_writable, list_shown_columns, view_column
 from basewarden.workspace.error_pages import DataRoute
@@ -25,7 +26,7 @@ router = APIRouter(prefix="/c/{connection_id}/data", route_class=DataRoute, incl
 
 @router.get("")
 async def get_tables(
-    request: Request, member: Viewer, client: TableClientDep, pages: PagesDep, q: str = "", page: int = 1
+    request: Request, member: Viewer, client: TableClientDep, db: Reading, pages: PagesDep, q: str = "", page: int = 1
 ) -> Response:
     found = search_tables(client, q)
     start = (max(page, 1) - 1) * TABLES_PER_PAGE
@@ -34,6 +35,7 @@ async def get_tables(
         request,
         "workspace/tables.html",
         tables=await describe_tables(client, member.connection.id, shown),
+        last_writes=await list_last_writes(db, member.connection.id),
         total=len(found),
         start=start,
         page=max(page, 1),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 from uuid import UUID
 
 from basewarden.core.addresses import row_path, table_path
@@ -16,9 +17,10 @@ from basewarden.workspace.tables import search_tables
 from pgrest import Table
 
 TABLES_SEARCHED = 8
-ROWS_PER_TABLE = 3
+ROWS_PER_TABLE = 5
 _LONGEST_KEY = 12
 ROW_SECONDS = 0.8
+MAX_ROWS = 3 * MAX_PER_GROUP
 
 
 def list_tables(client: TableClient, connection_id: UUID, used: Sequence[str]) -> PaletteGroup:
@@ -59,7 +61,7 @@ async def find_rows(client: TableClient, connection_id: UUID, text: str) -> RowM
     )
     places = [place for places in found if places is not None for place in places]
     unique = list({place.href: place for place in places}.values())
-    return RowMatches(unique[: 2 * MAX_PER_GROUP], is_complete=None not in found)
+    return RowMatches(unique[:MAX_ROWS], is_complete=None not in found)
 
 
 async def _find_by_key(client: TableClient, connection_id: UUID, text: str) -> Sequence[PaletteItem] | None:
@@ -80,17 +82,27 @@ async def _find_in(
     conditions = [contains(label, text)]
     if len(table.key) == 1 and table.columns[table.key[0]].category == "N" and text.isascii() and text.isdigit():
         conditions.append(equals(table.key[0], text))
-    return await _read_items(client, connection_id, table, label, any_of(conditions))
+    found = await _read_items(client, connection_id, table, label, any_of(conditions))
+    if found is None or len(found) <= ROWS_PER_TABLE:
+        return found
+    return [*found[:ROWS_PER_TABLE], _make_all(connection_id, table, label, text)]
+
+
+def _make_all(connection_id: UUID, table: Table, label: str, text: str) -> PaletteItem:
+    """Leads to the grid with all rows that have the text, of which the palette lists the first."""
+    query = urlencode({"column": label, "operator": "contains", "value": text})
+    href = f"{table_path(connection_id, *table.qualified)}?{query}"
+    return PaletteItem(f"All rows of {table.name} with “{text}”", href, "filter", "more", is_more=True)
 
 
 async def _read_items(
     client: TableClient, connection_id: UUID, table: Table, label: str, where: Parameter
 ) -> Sequence[PaletteItem] | None:
-    """Reads the first rows; None if the table did not answer in time."""
+    """Reads the first rows and one more; None if the table did not answer in time."""
     select = select_texts(list(dict.fromkeys([*table.key, label])))
     try:
         async with asyncio.timeout(ROW_SECONDS):
-            found = await client.read(table, [where, ("select", select), ("limit", str(ROWS_PER_TABLE))])
+            found = await client.read(table, [where, ("select", select), ("limit", str(ROWS_PER_TABLE + 1))])
     except TimeoutError:
         return None
     except AppError:

@@ -11,7 +11,8 @@ MAX_PER_GROUP = 6
 class PaletteItem:
     """A place to go, or a command. The beginnings of its `keywords` find it too.
 
-    A command with `script` is run by the page itself; its link is for browsers without script.
+    A command with `script` is run by the page itself; its link is for browsers without script. `is_more` is a link to
+    results that are not listed.
     """
 
     label: str
@@ -21,6 +22,7 @@ class PaletteItem:
     keywords: str = ""
     method: Literal["get", "post"] = "get"
     script: Literal["theme", "shortcuts"] | None = None
+    is_more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

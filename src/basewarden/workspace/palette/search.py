@@ -25,6 +25,7 @@ MIN_ROW_TEXT = 2
 SESSIONS_SEARCHED = 40
 AGENTS_SEARCHED = 200
 LAST_SESSIONS = 3
+TABLES_FIRST = 3
 _OF_LAST_SESSIONS = "undo redo revert session last"
 SCHEMA_SECONDS = 0.4
 """Tables of a project whose schema takes longer to load appear with a later key, once it is loaded."""
@@ -57,7 +58,7 @@ class PaletteSearch:
     async def search(
         self, db: ReadSession, connection_id: UUID | None, person: Person, connections: Iterable[Any], text: str
     ) -> list[PaletteGroup]:
-        """Without a text: the main pages, the tables that were written lately, then commands.
+        """Without a text: the tables that were written lately, commands, then the main pages, which the sidebar has.
 
         A connection of others counts as none.
         """
@@ -70,7 +71,7 @@ class PaletteSearch:
         if current is not None and role is not None:
             rooms, tables = list_rooms(current, role), await self._find_tables(current, person, role, sessions)
             first = [rooms, *groups, tables, *_list_people(current, agents, sessions)]
-            groups = first if text else [rooms, tables, *groups]
+            groups = first if text else [PaletteGroup(tables.title, tables.items[:TABLES_FIRST]), *groups, rooms]
         groups.append(list_connections(connections, current))
         if text:
             has_github, has_billing = self._settings.has_github, self._settings.has_billing
