@@ -146,7 +146,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   isTicked = row.querySelector<HTMLInputElement>("input[name='key']")?.checked ?? false;
 });
 
-/** The ring around an editor that is wider than its cell, and the edge of the grid beside it. */
+/** The ring around an editor where it goes beyond its cell, and the edge of the grid beside it. */
 const RING = 4;
 
 /** Brings an editor into sight. Sideways only its cell counts, whose text must not move; what is still cut moves over the grid. */
@@ -159,8 +159,10 @@ function showEditor(form: HTMLFormElement): void {
     wrap.scrollLeft = left;
     const edges = wrap.getBoundingClientRect();
     const box = form.getBoundingClientRect();
-    const ring = box.width > (form.closest("td")?.getBoundingClientRect().width ?? 0) + 1 ? RING : 0;
-    const over = Math.max(0, box.right + ring - Math.min(edges.right, innerWidth)) - Math.max(0, edges.left + ring - box.left);
+    const cell = form.closest("td")?.getBoundingClientRect() ?? box;
+    const farthest = box.right + (box.right > cell.right + 1 ? RING : 0);
+    const nearest = box.left - (box.left < cell.left - 1 ? RING : 0);
+    const over = Math.max(0, farthest - Math.min(edges.right, innerWidth)) - Math.max(0, edges.left - nearest);
     if (over !== 0) form.style.left = `${Math.round(form.offsetLeft - over)}px`;
   }
   finishDraft(form);
