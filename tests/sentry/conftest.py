@@ -1,7 +1,7 @@
 """Databases with what a Supabase project begins with, for the sentry to look at."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from basewarden.sentry.scans.running import Acquire
-from pgrest import Pool
+from pgrest import DbConnection, Pool
 from tests.fixtures.postgres import PostgresServer
 
 _SUPABASE = (Path(__file__).parent / "supabase.sql").read_text()
+Acquire = Callable[[], AbstractAsyncContextManager[DbConnection]]
 _ROLES = "DO $$ BEGIN CREATE ROLE {}; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
 
 

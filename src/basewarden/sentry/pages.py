@@ -95,6 +95,9 @@ async def get_list(
 ) -> Response:
     here, shown = _path(member), ListedFindings(status=status, severity=severity, rule=rule)
     current = read_choice("status", status, FindingStatus) or FindingStatus.OPEN
+    # before its findings: a scan that ends meanwhile would be shown as done, and without them
+    latest = await queries.list_scans(db, member.connection.id, 1)
+    last = await queries.find_last_scan(db, member.connection.id)
     found = await queries.list_findings(
         db,
         member.connection.id,
@@ -105,8 +108,6 @@ async def get_list(
         limit=PAGE_ROWS + 1,
     )
     counts = await queries.count_findings(db, member.connection.id, rule or None)
-    latest = await queries.list_scans(db, member.connection.id, 1)
-    last = await queries.find_last_scan(db, member.connection.id)
     rules = await queries.list_found_rules(db, member.connection.id)
     more = here + shown.encode(offset=offset + PAGE_ROWS)
     return pages.render(
