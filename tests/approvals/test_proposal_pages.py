@@ -240,7 +240,7 @@ async def test_a_proposal_is_an_alert_a_live_event_and_a_command(bench: Proposin
     alert = (await bench.shop.person.post(alerts, json=target)).json()["id"]
     async with follow(bench.shop.person, events_path(bench.shop)) as stream:
         one = await bench.propose(
-            "/prices?id=eq.1", body={"amount": 987}, headers={"x-basewarden-session": "evil.example"}
+            "/prices?id=eq.1", body={"amount": 987.25}, headers={"x-basewarden-session": "evil.example"}
         )
         [event] = await stream.wait_for(1, "proposal")
         assert (event["proposalId"], event["status"], event["agent"]) == (one, "pending", "price-bot")
@@ -254,7 +254,7 @@ async def test_a_proposal_is_an_alert_a_live_event_and_a_command(bench: Proposin
     [item] = data["items"]
     assert item["text"] == "price-bot: Change 1 price. Waits for a decision."
     assert (item["facts"]["proposalId"], item["facts"]["rows"]) == (one, 1)
-    assert "987" not in payload
+    assert "987.25" not in payload
     assert "evil.example" not in payload
     two = await bench.propose("/prices?id=eq.2", body={"amount": 5})
     found = await bench.shop.person.get("/palette", params={"in": bench.shop.connection_id, "q": "approve"})
