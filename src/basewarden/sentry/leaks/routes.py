@@ -10,7 +10,7 @@ from basewarden.sentry.leaks.schemas import LeakReportOut, LeakSiteBody, LeakTex
 from basewarden.sentry.leaks.service import LeakScans
 from basewarden.web import declare, inject
 
-router = APIRouter(prefix="/api/connections/{connection_id}/sentry/leaks", tags=["sentry"])
+router = APIRouter(prefix="/api/connections/{connection_id}/sentry/leaks", tags=["leaks"])
 
 LeakScansDep = Annotated[LeakScans, Depends(inject(LeakScans))]
 
