@@ -21,9 +21,15 @@ export function openShortcuts(): void {
   if (!(dialog instanceof HTMLDialogElement)) return location.assign("/shortcuts");
   const choice = dialog.querySelector<HTMLInputElement>("[data-shortcuts-switch]");
   if (choice) choice.checked = !areSingleKeysOff();
-  if (!dialog.open) dialog.showModal();
   const body = dialog.querySelector("[data-shortcuts-body]");
-  if (body && !body.querySelector(LIST)) loadList(body).catch(() => location.assign("/shortcuts"));
+  const isReady = !body || body.querySelector(LIST) !== null;
+  // it opens with its list: nothing moves under the pointer
+  if (isReady) show(dialog);
+  else loadList(body).then(() => show(dialog), () => location.assign("/shortcuts"));
+}
+
+function show(opened: HTMLDialogElement): void {
+  if (!opened.open) opened.showModal();
 }
 
 async function loadList(body: Element): Promise<void> {

@@ -135,7 +135,7 @@ async def test_an_unknown_page_offers_where_to_go(
 ) -> None:
     page = await (owner if signed_in else client).get("/nothing")
     assert page.status_code == 404
-    places = ("/connections", "/search?q=nothing") if signed_in else ("/", "/signin", "/docs", "/status")
+    places = ("/connections", "/search?q=nothing") if signed_in else ("/", "/signin", "/docs", "/contact")
     content = page.text.partition("<main")[2].partition("</main>")[0]
     for place in places:
         assert f'href="{place}"' in content
