@@ -11,9 +11,9 @@ Place = tuple[str, str]
 """Of a row: the table that holds it, and its ctid there."""
 _SAMPLE: Final = "pg_catalog.current_setting('basewarden.sample')::pg_catalog.json"
 _IS_SAMPLED: Final = (
-    "changed.ctid = ANY(${1}::pg_catalog.tid[]) AND (changed.tableoid, changed.ctid) IN"
-    " (SELECT p.t, p.c FROM ROWS FROM (pg_catalog.unnest(${0}::pg_catalog.oid[]),"
-    " pg_catalog.unnest(${1}::pg_catalog.tid[])) AS p(t, c))"
+    "changed.ctid OPERATOR(pg_catalog.=) ANY(${1}::pg_catalog.tid[]) AND EXISTS"
+    " (SELECT FROM ROWS FROM (pg_catalog.unnest(${0}::pg_catalog.oid[]), pg_catalog.unnest(${1}::pg_catalog.tid[]))"
+    " AS p(t, c) WHERE p.t OPERATOR(pg_catalog.=) changed.tableoid AND p.c OPERATOR(pg_catalog.=) changed.ctid)"
 )
 """By its place; numbers are those of the parameters. The ctid alone is not enough where a table has partitions."""
 
@@ -65,6 +65,10 @@ def touch_rows(table: DebuggedTable, column: str, places: Sequence[Place]) -> St
 def delete_rows(table: DebuggedTable, places: Sequence[Place] | None) -> Statement:
     where = f" WHERE {_IS_SAMPLED.format(1, 2)}" if places is not None else ""
     return Statement(f"DELETE FROM {table.sql_name} AS changed{where}", _bind(places))
+
+
+USE_OWN_PATH: Final = Statement("SELECT pg_catalog.set_config('search_path', $1, true)", (b"pg_catalog, pg_temp",))
+"""A policy's text was read under this path, so its operators are found again, and none of the project's instead."""
 
 
 def ask_expression(table: DebuggedTable, expression: str, rows: str, values: Sequence[bytes] = ()) -> Statement:

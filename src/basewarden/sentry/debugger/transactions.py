@@ -27,8 +27,8 @@ class TrialTransaction:
                 "SELECT pg_catalog.set_config('statement_timeout', $1, true),"
                 " pg_catalog.set_config('lock_timeout', $2, true), pg_catalog.set_config('jit', 'off', true),"
                 " pg_catalog.set_config('row_security', 'on', true),"
-                " pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)",
-                (b"%d" % round(TRIAL_SECONDS * 1000), b"%d" % round(LOCK_SECONDS * 1000)),
+                " pg_catalog.set_config('search_path', $3, true)",
+                (b"%d" % round(TRIAL_SECONDS * 1000), b"%d" % round(LOCK_SECONDS * 1000), b"pg_catalog, pg_temp"),
             ),
         ]
         if self._base is not None:

@@ -158,7 +158,7 @@ class Trial:
             return
         text = expression if expression is not None else "false" if policy.is_permissive else "true"
         asked = statements.ask_expression(self._table, text, rows, values)
-        found = await self._transaction.attempt([*self._become(), asked])
+        found = await self._transaction.attempt([*self._become(), statements.USE_OWN_PATH, asked])
         if isinstance(found, DatabaseError):
             answer = PolicyAnswer(policy, part, None, 0, _explain_problem(found))
         else:
