@@ -3,15 +3,15 @@
 from pathlib import Path
 from random import Random
 
+import postgast
 import pytest
 
 from basewarden.sentry import rules
 from basewarden.sentry.access.closing import API_ROLES, close_state, read_reach
-from basewarden.sentry.access.restoring import RestoreStep
 from basewarden.sentry.access.state import AccessState, decode_states, encode_states, is_same_access
 from basewarden.sentry.changes.putting import put_back, read_access, read_roles
 from basewarden.sentry.changes.reversible import is_reversible
-from basewarden.sentry.changes.transaction import ChangeTransaction, split_script
+from basewarden.sentry.changes.transaction import ChangeTransaction
 from basewarden.sentry.changes.trying import TriedFix, try_fix
 from basewarden.sentry.rules import list_rules
 from basewarden.sentry.scans.asking import ask
@@ -19,6 +19,7 @@ from basewarden.sentry.scans.fingerprints import make_fingerprint
 from basewarden.sentry.scans.running import run_rule
 from tests.sentry.access_shapes import OBJECTS, as_sets, dump, make_objects, shuffle_access
 from tests.sentry.conftest import ScannedDatabase
+from tests.sqlscan.plugin import OwnStatement
 
 _OWN_TESTS = frozenset({"login_is_superuser", "unused_index"})
 """What they find no SQL makes."""
@@ -78,9 +79,9 @@ async def test_the_fix_of_every_rule_is_tried_and_taken_back(scanned: ScannedDat
             continue
         schemas = ["public", "vault"] if rule.id == "system_schema_exposed" else ["public"]
         async with scanned.acquire() as connection, ChangeTransaction.open(connection) as change:
-            path = RestoreStep("SELECT pg_catalog.set_config('search_path', 'public', true)")
             hole = (Path(rules.__file__).parent / rule.id / "hole.sql").read_text()
-            await change.change([path, *split_script(hole)])
+            script = ["SELECT pg_catalog.set_config('search_path', 'public', true)", *postgast.split(hole)]
+            await connection.run([OwnStatement(one) for one in script])
             (found,) = (await run_rule(change.acquire, rule, schemas)).found
             sql = found.verdict.fix
             if sql is None:
