@@ -265,6 +265,6 @@ async def test_policies_in_words(scanned: ScannedDatabase) -> None:
     assert said["unknown"][("USING", "Every caller")].startswith("not known")
     assert said["metadata"][("WITH CHECK", "Every caller")] == "every row"
     assert described["metadata"].parts[0].note.startswith("It trusts user_metadata")
-    assert described["own"].summary == "Lets everyone in to read, add, change and delete rows."
+    assert described["own"].summary == "Allows everyone to read, add, change and delete rows."
     assert described["titled"].summary == "Must also agree when everyone wants to add rows."
     assert not described["titled"].is_permissive

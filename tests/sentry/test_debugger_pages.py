@@ -74,7 +74,7 @@ async def test_the_page_without_script(bench: Bench) -> None:
     for said in (
         "halves",
         "(id > 2)",
-        "Lets everyone in to read.",
+        "Allows everyone to read rows.",
         "SELECT, INSERT",
         "trigger stamp runs public.nothing()",
     ):

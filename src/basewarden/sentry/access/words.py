@@ -24,8 +24,8 @@ def _list_differences(before: AccessState, after: AccessState) -> Iterator[str]:
         yield from _compare_acls(
             before.columns.get(column, ()), after.columns.get(column, ()), f" on the column {column}"
         )
-    yield from _compare_switch("Row level security", before.has_rls, after.has_rls)
-    yield from _compare_switch("FORCE ROW LEVEL SECURITY", before.forces_rls, after.forces_rls)
+    yield from _compare_switch("Row level security", was=before.has_rls, is_now=after.has_rls)
+    yield from _compare_switch("FORCE ROW LEVEL SECURITY", was=before.forces_rls, is_now=after.forces_rls)
     yield from _compare_policies(before.policies, after.policies)
     if sorted(before.options) != sorted(after.options):
         yield f"Its options were {_list_or_none(before.options)} and are {_list_or_none(after.options)}."
@@ -52,7 +52,7 @@ def _spread(acl: Acl) -> Mapping[tuple[str | None, str], set[str]]:
     }
 
 
-def _compare_switch(name: str, was: bool, is_now: bool) -> Iterator[str]:  # noqa: FBT001 - a fact before and after
+def _compare_switch(name: str, *, was: bool, is_now: bool) -> Iterator[str]:
     if was != is_now:
         yield f"{name} was {_on(was)} and is {_on(is_now)}."
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,7 +18,7 @@ from basewarden.sentry.debugger.requests import MAX_ROW, TrialCommand, TrialWish
 from basewarden.sentry.debugger.routes import PolicyDebuggerDep, TableSearch, read_name
 from basewarden.sentry.debugger.schemas import list_column_rights
 from basewarden.sentry.debugger.verdicts import TrialVerdict, describe_result
-from basewarden.web import PagesDep, parse_form, show_again
+from basewarden.web import PagesDep, RequestBody, parse_form, show_again
 
 router = APIRouter(prefix="/c/{connection_id}/sentry/tables", include_in_schema=False)
 
@@ -31,16 +31,18 @@ _COMMANDS: Final = (
 )
 
 
-class TrialForm(BaseModel):
+class TrialForm(RequestBody):
+    model_config = ConfigDict(extra="ignore")
+
     command: TrialCommand = TrialCommand.SELECT
     role: Annotated[str, Field(max_length=63)] = ""
-    userId: Annotated[str, Field(max_length=200)] = ""  # noqa: N815 - the name of the field
+    user_id: Annotated[str, Field(max_length=200)] = ""
     claims: Annotated[str, Field(max_length=MAX_CLAIMS)] = ""
     row: Annotated[str, Field(max_length=MAX_ROW)] = ""
-    runsCode: bool = False  # noqa: N815 - the name of the field
+    runs_code: bool = False
 
     def as_wish(self) -> TrialWish:
-        return TrialWish(self.command, self.role, self.userId, self.claims, self.row, self.runsCode)
+        return TrialWish(self.command, self.role, self.user_id, self.claims, self.row, self.runs_code)
 
 
 @router.get("")

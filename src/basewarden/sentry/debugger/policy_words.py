@@ -1,4 +1,4 @@
-"""Policies in words: to whom each applies, and which rows it lets in, as far as its expression says so. Pure."""
+"""Policies in words: to whom each applies, and which rows it allows, as far as its expression says so. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from basewarden.sentry.policies.truth import PolicyCaller
 from basewarden.sentry.words import list_names
 
 _COMMANDS: Final = {
-    "select": "to read",
+    "select": "to read rows",
     "insert": "to add rows",
     "update": "to change rows",
     "delete": "to delete rows",
@@ -55,9 +55,7 @@ def describe_policies(table: DebuggedTable) -> Sequence[DescribedPolicy]:
 def _describe(table: DebuggedTable, policy: DebuggedPolicy) -> DescribedPolicy:
     roles = "everyone" if _ANYONE in policy.roles else list_names(sorted(policy.roles))
     command = _COMMANDS[policy.command]
-    summary = (
-        f"Lets {roles} in {command}." if policy.is_permissive else f"Must also agree when {roles} wants {command}."
-    )
+    summary = f"Allows {roles} {command}." if policy.is_permissive else f"Must also agree when {roles} wants {command}."
     return DescribedPolicy(policy.name, summary, policy.is_permissive, tuple(_list_parts(table, policy)))
 
 

@@ -1,1 +1,1 @@
-"""What a policy lets through, judged on its parse tree."""
+"""Which rows a policy allows, judged on its parse tree."""
