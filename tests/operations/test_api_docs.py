@@ -86,6 +86,11 @@ def test_operations_of_a_group_have_short_names_of_their_own(groups: tuple[ApiGr
         assert [name for name in names if name.partition(" ")[0].endswith("s")] == []
 
 
+def test_the_key_of_a_group_is_an_address_and_one_id(groups: tuple[ApiGroup, ...]) -> None:
+    """A key with a space would name two ids where a part of the page says what labels it."""
+    assert [group.key for group in groups if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", group.key)] == []
+
+
 def test_every_operation_has_a_plain_sentence(groups: tuple[ApiGroup, ...]) -> None:
     odd = [one.path for one in list_all(groups) if not re.fullmatch(r"[A-Z][a-z]+s .+\.|Signs out\.", one.summary)]
     assert odd == []

@@ -39,7 +39,7 @@ from basewarden.sentry.schemas import FindingDetailOut
 from basewarden.sentry.service import get_finding
 from basewarden.web import DatabaseDep, answer_with, declare, inject
 
-router = APIRouter(prefix="/api/connections/{connection_id}/sentry", tags=["sentry fixes"])
+router = APIRouter(prefix="/api/connections/{connection_id}/sentry", tags=["sentry-fixes"])
 
 ChangesDep = Annotated[Changes, Depends(inject(Changes))]
 _ALWAYS = (NeedsPostgres, ChangeRunning, ChangeFailed, ObjectLocked, LoginMayNot)

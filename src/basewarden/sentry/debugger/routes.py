@@ -22,7 +22,7 @@ from basewarden.sentry.debugger.schemas import (
 from basewarden.sentry.debugger.service import PolicyDebugger
 from basewarden.web import declare, inject
 
-router = APIRouter(prefix="/api/connections/{connection_id}/sentry/tables", tags=["row security"])
+router = APIRouter(prefix="/api/connections/{connection_id}/sentry/tables", tags=["row-security"])
 
 PolicyDebuggerDep = Annotated[PolicyDebugger, Depends(inject(PolicyDebugger))]
 TableSearch = Annotated[str, Query(max_length=200), AfterValidator(check_storable)]
