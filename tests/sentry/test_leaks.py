@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from basewarden.sentry.leaks import site as site_module
 from basewarden.sentry.leaks.fetching import SiteFetchError
+from basewarden.sentry.leaks.references import MOST_REFERENCES, list_page_scripts, list_script_parts
 from basewarden.sentry.leaks.site import MOST_FILES, SiteScan
 from basewarden.sentry.leaks.site_urls import find_site, is_same_site, parse_site_url
 from tests.fixtures.app import read_refusal
@@ -107,6 +109,36 @@ async def test_a_site_without_end_is_cut() -> None:
     scan = await look_through({"/": page("/0.js"), **many})
     assert scan.report.unfinished
     assert len(scan.report.files) <= MOST_FILES
+
+
+async def test_scripts_behind_hundreds_of_others_are_not_left_out_in_silence() -> None:
+    others = [f"https://{n}.other.example/x.js" for n in range(600)]
+    scan = await look_through({"/": page(*others, "/app.js"), "/app.js": script(f"k = '{SECRET}'")})
+    assert scan.report.leaks or scan.report.unfinished
+
+
+async def test_compressed_files_count_by_what_they_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site_module, "MOST_BYTES", 100_000)
+    bombs = {f"/{n}.js": (SCRIPT, gzip.compress(b" " * 90_000)) for n in range(20)}
+    scan = await look_through({"/": page(*bombs), **bombs})
+    assert scan.report.unfinished
+    assert scan.report.characters < 500_000
+
+
+def test_references_of_a_hostile_page_are_bounded() -> None:
+    """It takes a minute where a pattern looks further than its tag."""
+    site = parse_site_url("https://a.example.com/")
+    for found in (
+        list_page_scripts(site, "".join(f"<script src={n}.js>" for n in range(9_000))),
+        list_script_parts(site, "".join(f'"{n}.js"' for n in range(9_000))),
+    ):
+        assert (len(found.urls), found.is_cut) == (MOST_REFERENCES, True)
+    for hostile in ("<link ", '<script src="', "<script src='src=\"", '<script src="<link href=x.js'):
+        assert len(list_page_scripts(site, hostile * (4_000_000 // len(hostile))).urls) <= 1
+    tag = "<link rel=modulepreload\n crossorigin href='/a.js?v=1'>"
+    apart = " " * 65_500  # on both sides of where a piece ends
+    for text in (tag, apart + tag, apart + " " * 20 + tag):
+        assert [str(one) for one in list_page_scripts(site, text).urls] == ["https://a.example.com/a.js?v=1"]
 
 
 async def test_what_cannot_be_read_is_said() -> None:

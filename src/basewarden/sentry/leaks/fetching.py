@@ -31,7 +31,10 @@ class SiteFetchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
-    """`location` is where a redirect leads. `is_cut`: there is more of it than MOST_FILE_BYTES."""
+    """`location` is where a redirect leads. `size` is that of what is looked through, which may have been compressed.
+
+    `is_cut`: there is more of it than MOST_FILE_BYTES.
+    """
 
     url: SiteURL
     status: int
@@ -78,7 +81,7 @@ async def _exchange(connection: HTTPConnection, url: SiteURL) -> FetchedFile:
         connection.status,
         is_page=b"html" in headers.get(b"content-type", b"").lower(),
         text=text.decode(errors="replace"),
-        size=len(body),
+        size=max(len(body), len(text)),
         is_cut=len(body) > MOST_FILE_BYTES or len(text) >= MOST_FILE_BYTES,
     )
 

@@ -85,10 +85,9 @@ def read_source_map(text: str) -> Sequence[tuple[str, str]] | None:
     if not text.lstrip().startswith("{") or '"sourcesContent"' not in text:
         return None
     try:
-        found = json.loads(text)
+        return [*_list_sources(json.loads(text))] or None
     except (ValueError, RecursionError):
         return None
-    return [*_list_sources(found)] or None
 
 
 def _list_sources(found: object) -> Iterator[tuple[str, str]]:

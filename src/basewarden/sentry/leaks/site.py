@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from basewarden.sentry.leaks.fetching import FetchedFile, SiteFetchError, fetch_file
-from basewarden.sentry.leaks.references import find_map, list_page_scripts, list_script_parts
+from basewarden.sentry.leaks.references import References, find_map, list_page_scripts, list_script_parts
 from basewarden.sentry.leaks.reports import LeakReport
 from basewarden.sentry.leaks.site_urls import SiteURL, is_same_site
 
@@ -112,17 +113,27 @@ class SiteScan:
         if file.is_cut:
             self.report.skip(file.url.name, "Only its first 4 MB were looked at.")
         if kind is FileKind.PAGE:
-            for script in list_page_scripts(file.url, file.text):
-                self._want(script, FileKind.SCRIPT)
+            await self._want_each(list_page_scripts, file, FileKind.SCRIPT)
         elif kind is not FileKind.MAP:
             beside = find_map(file.url, file.text)
             if beside is not None:
                 self._want(beside, FileKind.MAP)
-            for part in list_script_parts(file.url, file.text):
-                self._want(part, FileKind.PART)
+            await self._want_each(list_script_parts, file, FileKind.PART)
+
+    async def _want_each(
+        self, list_references: Callable[[SiteURL, str], References], file: FetchedFile, kind: FileKind
+    ) -> None:
+        found = await asyncio.to_thread(list_references, file.url, file.text)
+        for url in found.urls:
+            self._want(url, kind)
+        if found.is_cut:
+            self.report.unfinished = _TOO_MUCH
 
     def _want(self, url: SiteURL, kind: FileKind) -> None:
-        if url.name in self._seen or len(self._seen) > _MOST_WAITING:
+        if url.name in self._seen:
+            return
+        if len(self._seen) > _MOST_WAITING:
+            self.report.unfinished = _TOO_MUCH
             return
         self._seen.add(url.name)
         if not is_same_site(self._host, url.address.host):
