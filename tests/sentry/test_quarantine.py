@@ -195,6 +195,26 @@ async def test_a_scan_leaves_a_quarantine_and_notices_when_it_is_open_again(work
     assert (await bench.quarantine()).status_code == 200
 
 
+@pytest.mark.parametrize("change", ["USING (true) WITH CHECK (true)", "WITH CHECK (true)", "TO anon"])
+async def test_a_scan_notices_that_the_policy_of_a_closed_bucket_says_something_else(
+    workshop: Workshop, change: str
+) -> None:
+    bench = await open_bench(workshop)
+    bucket = ScannedObject(ObjectType.BUCKET, "", 'it\'s \\ "odd"')
+    bench = replace(bench, finding=await add_finding(bench.shop, bucket, "bucket_public_listing", None))
+    assert (await bench.quarantine()).status_code == 200
+    await scan(bench.shop)
+    assert (await bench.read())["status"] == "quarantined"
+    name = (await bench.shop.rows("SELECT policyname AS name FROM pg_policies WHERE tablename = 'objects'"))[0]["name"]
+    await bench.shop.run(f'ALTER POLICY "{name}" ON storage.objects {change}')
+    await scan(bench.shop)
+    found = await bench.read()
+    assert (found["status"], found["history"][0]["kind"]) == ("open", "quarantine_lost")
+    assert (await bench.quarantine()).status_code == 200
+    await scan(bench.shop)
+    assert (await bench.read())["status"] == "quarantined"
+
+
 async def test_two_presses_at_once_close_it_once(workshop: Workshop) -> None:
     bench = await open_bench(workshop)
     answers = await asyncio.gather(*(bench.quarantine() for _ in range(3)))
@@ -213,7 +233,7 @@ async def test_what_the_login_may_not_do_is_said_with_the_sql(workshop: Workshop
     assert read_refusal(refused) == (422, "login_may_not")
     assert "REVOKE" in refused.json()["details"]["sql"]
     assert "who owns table public.people" in refused.text
-    shown = await bench.shop.person.get(f"/c/{bench.shop.connection_id}/sentry/{bench.finding}/quarantine")
+    shown = await bench.shop.person.post(f"/c/{bench.shop.connection_id}/sentry/{bench.finding}/quarantine/try")
     assert shown.status_code == 422
     assert "SQL for the owner of the object" in shown.text
     await bench.shop.run(f"ALTER TABLE people OWNER TO {OWNER}; GRANT pg_read_all_data TO anon")
@@ -239,7 +259,8 @@ async def test_editors_quarantine_and_viewers_see_it(workshop: Workshop) -> None
     page = f"/c/{bench.shop.connection_id}/sentry"
     assert (await bench.quarantine(viewer)).status_code == 403
     assert (await viewer.get(f"{page}/{bench.finding}/quarantine")).status_code == 403
-    asked = await editor.get(f"{page}/{bench.finding}/quarantine")
+    assert (await viewer.post(f"{page}/{bench.finding}/quarantine/try")).status_code == 403
+    asked = await editor.post(f"{page}/{bench.finding}/quarantine/try")
     for text in ("anon and authenticated lose every right to it.", "The view public.shown is made of it"):
         assert text in unescape(asked.text), text
     refused = await editor.post(f"{page}/{bench.finding}/quarantine", data={"reason": "x" * 501})
@@ -258,6 +279,23 @@ async def test_editors_quarantine_and_viewers_see_it(workshop: Workshop) -> None
     assert (await editor.get(f"{page}/{bench.finding}/release")).status_code == 200
     assert (await editor.post(f"{page}/{bench.finding}/release")).status_code == 303
     assert "Nothing is in quarantine" in (await viewer.get(f"{page}/quarantines")).text
+
+
+async def test_to_look_at_the_page_touches_nothing_in_the_project(workshop: Workshop) -> None:
+    """It tried the change: CREATE POLICY locks every file of the project out."""
+    bench = await open_bench(workshop)
+    bucket = ScannedObject(ObjectType.BUCKET, "", 'it\'s \\ "odd"')
+    finding = await add_finding(bench.shop, bucket, "bucket_public_listing", None)
+    page = f"/c/{bench.shop.connection_id}/sentry/{finding}/quarantine"
+    async with bench.shop.admin.transaction():
+        await bench.shop.run("LOCK TABLE storage.objects IN ACCESS SHARE MODE")
+        looked = await bench.shop.person.get(page)
+        assert looked.status_code == 200
+        assert "Show whom it cuts off" in looked.text
+        tried = await bench.shop.person.post(f"{page}/try", timeout=60)
+        assert tried.status_code == 409
+    tried = await bench.shop.person.post(f"{page}/try", timeout=60)
+    assert "What gives it back" in tried.text
 
 
 async def test_a_grant_of_a_role_that_the_login_cannot_become_is_said(workshop: Workshop) -> None:

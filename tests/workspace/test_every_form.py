@@ -197,6 +197,7 @@ CONNECTION_CASES = (
     ),
     FormCase(f"{CONNECTION}/sentry/{{finding_id}}/reopen", "{home}/sentry/{acknowledged}", "Opened again."),
     FormCase(f"{FINDING}/fix/try", "{home}/sentry/{hole}/fix", "What takes it back", status=200),
+    FormCase(f"{FINDING}/quarantine/try", "{home}/sentry/{hole}/quarantine", "What gives it back", status=200),
     FormCase(
         f"{FINDING}/quarantine",
         "{home}/sentry/{hole}/quarantine",

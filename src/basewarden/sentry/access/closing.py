@@ -1,5 +1,6 @@
 """The state of an object that strangers no longer reach, and who reaches it."""
 
+import re
 from collections.abc import Collection
 from hashlib import md5
 from typing import Final
@@ -26,7 +27,7 @@ _OF_OTHERS: Final = {
 def close_state(state: AccessState, roles: Collection[str]) -> AccessState:
     """Without what PUBLIC and `roles` have; a bucket is private, and a policy keeps its objects from them."""
     if state.kind is AccessKind.BUCKET:
-        policy = _make_bucket_policy(state.name, tuple(sorted(roles)) or (None,))
+        policy = _make_bucket_policy(state.name, roles)
         return msgspec.structs.replace(state, is_public=False, policies=(policy,))
     closed: tuple[str | None, ...] = (None, *roles)
     acl = take_away(state.owner, state.acl, closed)
@@ -39,10 +40,12 @@ def close_state(state: AccessState, roles: Collection[str]) -> AccessState:
     )
 
 
-def _make_bucket_policy(bucket: str, roles: tuple[str | None, ...]) -> PolicyState:
+def _make_bucket_policy(bucket: str, roles: Collection[str]) -> PolicyState:
     name = BUCKET_POLICY + md5(bucket.encode(), usedforsecurity=False).hexdigest()
     condition = f"(bucket_id <> {quote_literal(bucket)}::text)"
-    return PolicyState(name, "ALL", is_permissive=False, roles=roles, using=condition, check=condition)
+    return PolicyState(
+        name, "ALL", is_permissive=False, roles=tuple(sorted(roles)) or (None,), using=condition, check=condition
+    )
 
 
 def read_reach(state: AccessState, roles: Collection[str]) -> Statement | None:
@@ -55,8 +58,21 @@ def read_reach(state: AccessState, roles: Collection[str]) -> Statement | None:
     return Statement(sql, (names, str(state.oid).encode()))
 
 
-def is_bucket_closed(state: AccessState) -> bool:
-    return state.has_rls and not state.is_public and any(not one.is_permissive for one in state.policies)
+def is_bucket_closed(state: AccessState, roles: Collection[str]) -> bool:
+    """A policy of the quarantine's name counts only while it says what the quarantine made it say."""
+    wanted = _make_bucket_policy(state.name, roles)
+    return state.has_rls and not state.is_public and any(_is_as_strict(one, wanted) for one in state.policies)
+
+
+def _is_as_strict(policy: PolicyState, wanted: PolicyState) -> bool:
+    is_for_all = policy.command == wanted.command and not policy.is_permissive
+    reaches = None in policy.roles or set(wanted.roles) <= set(policy.roles)
+    return is_for_all and reaches and _bare(policy.using) == _bare(policy.check) == _bare(wanted.using)
+
+
+def _bare(condition: str | None) -> str:
+    """Without brackets and casts, which follow from the type of the column, and how a backslash is written."""
+    return _CASTS.sub("", condition or "").replace("E'", "'").replace("\\\\", "\\")
 
 
 def list_cut_off(before: AccessState, after: AccessState) -> list[str | None]:
@@ -71,6 +87,7 @@ def list_cut_off(before: AccessState, after: AccessState) -> list[str | None]:
     return list(lost)
 
 
+_CASTS: Final = re.compile(r"[() ]|::text|::character varying")
 _DEPENDENTS: Final = """
 SELECT 'view', n.nspname || '.' || c.relname FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass
   AND d.objid = w.oid AND d.refclassid = $2::text::regclass AND d.refobjid = $1::oid

@@ -47,6 +47,16 @@ async def get_quarantines_page(
 
 @router.get("/{finding_id}/quarantine")
 async def get_quarantine_page(
+    request: Request, finding_id: str, member: Editor, pages: PagesDep, database: DatabaseDep
+) -> Response:
+    """Nothing is tried yet: that locks the object for a moment, and needs a press."""
+    found = await get_detail(database, member, finding_id)
+    context = {**describe_finding(member, found), "trial": None, "refusal": None}
+    return pages.render(request, _QUARANTINE, typed={}, errors={}, **context)
+
+
+@router.post("/{finding_id}/quarantine/try")
+async def post_try_quarantine(
     *,
     request: Request,
     finding_id: str,
@@ -55,7 +65,7 @@ async def get_quarantine_page(
     database: DatabaseDep,
     changes: ChangesDep,
 ) -> Response:
-    """Says whom it cuts off: it is tried and rolled back, which takes no lock on a table."""
+    """Shows the same page with whom it cuts off; nothing is kept, so there is nothing to redirect to."""
     found = await get_detail(database, member, finding_id)
     trial, error = await _try_quarantine(changes, member, finding_id)
     context = {**describe_finding(member, found), "trial": trial, "refusal": read_details(error)}

@@ -91,7 +91,7 @@ async def list_reaching(asked: Asked, state: AccessState, roles: Sequence[str]) 
     """The API's roles that may use it somehow."""
     statement = read_reach(state, roles)
     if statement is None:
-        return [] if is_bucket_closed(state) else list(roles or ("public",))
+        return [] if is_bucket_closed(state, roles) else list(roles or ("public",))
     (rows,) = await ask(asked, _SECONDS, [statement])
     return [(row[0] or b"").decode() for row in rows.rows]
 

@@ -16,6 +16,8 @@ from basewarden.sentry.models import ChangeKind, ChangeStatus, SentryChange, Sen
 
 _RUNNING = (ChangeStatus.APPLYING, ChangeStatus.UNDOING)
 _STANDING = (*_RUNNING, ChangeStatus.APPLIED)
+MOST_LISTED = 500
+"""Quarantines that a page or an answer has."""
 
 
 async def insert_change(session: WriteSession, values: Mapping[str, Any]) -> bool:
@@ -64,14 +66,16 @@ async def list_running_connections(session: AsyncSession, older_than: timedelta)
     return (await session.scalars(query.distinct())).all()
 
 
-async def list_quarantines(session: AsyncSession, connection_id: UUID) -> Sequence[SentryChange]:
-    """Those that hold, the newest first."""
+async def list_quarantines(
+    session: AsyncSession, connection_id: UUID, limit: int | None = MOST_LISTED
+) -> Sequence[SentryChange]:
+    """Those that hold, the newest first; None for all."""
     query = select(SentryChange).where(
         SentryChange.connection_id == connection_id,
         SentryChange.kind == ChangeKind.QUARANTINE,
         SentryChange.status.in_(_STANDING),
     )
-    return (await session.scalars(query.order_by(SentryChange.id.desc()).limit(500))).all()
+    return (await session.scalars(query.order_by(SentryChange.id.desc()).limit(limit))).all()
 
 
 async def count_quarantines(session: AsyncSession, connection_id: UUID) -> int:

@@ -132,6 +132,7 @@ async def delete_quarantine(
     summary="Lists what is in quarantine, the newest first.",
 )
 async def get_quarantines(member: Viewer, changes: ChangesDep, database: DatabaseDep) -> dict[str, Any]:
+    """At most 500."""
     await changes.reconciler.try_reconcile(member.connection.id)
     async with database.read_only() as session:
         found = await list_quarantines(session, member.connection.id)

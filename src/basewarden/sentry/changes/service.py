@@ -175,7 +175,7 @@ class Changes:
     async def list_lost(self, connection_id: UUID, acquire: Acquire) -> list[UUID]:
         """The quarantines whose object the API's roles reach again, or which is gone. For a scan."""
         async with self._database.read_only() as session:
-            standing = await change_queries.list_quarantines(session, connection_id)
+            standing = await change_queries.list_quarantines(session, connection_id, limit=None)
         states = {one.id: decode_states(one.after)[0] for one in standing if one.status == ChangeStatus.APPLIED}
         if not states:
             return []
@@ -244,7 +244,7 @@ class Changes:
 
     async def _explain_conflict(self, finding: SentryFinding, values: Mapping[str, Any]) -> AppError:
         async with self._database.read_only() as session:
-            standing = await change_queries.list_quarantines(session, finding.connection_id)
+            standing = await change_queries.list_quarantines(session, finding.connection_id, limit=None)
         is_quarantined = values["kind"] == ChangeKind.QUARANTINE and any(
             one.target == values["target"] and one.status == ChangeStatus.APPLIED for one in standing
         )
