@@ -1,5 +1,6 @@
 """The guard's settings and marks: the API, the page, and what they change for agents."""
 
+import asyncio
 import re
 from dataclasses import replace
 from typing import Any
@@ -181,6 +182,50 @@ async def test_the_page_lists_what_is_found_and_saves_marks(workshop: Workshop) 
     assert "customers" not in (await bench.person.get(path_of(bench))).text
     settings = (await bench.person.get(f"/c/{bench.connection_id}/settings")).text
     assert f'href="{here}"' in settings
+
+
+async def test_two_owners_at_once_each_change_what_they_touched(workshop: Workshop) -> None:
+    """The second form took back what the first had saved: it sent everything as it had been when it was opened."""
+    bench = await workshop.bench(SHOP)
+    here = f"/c/{bench.connection_id}/guard"
+    assert (await put(bench, {"mode": "off", "columns": {"customers": {"email": "sensitive"}}})).status_code == 200
+    pages = {path: await bench.person.get(here + path) for path in ("", "/table?name=customers")}
+    first = {"mode": "block", "columns": {"customers": {"nick": "sensitive"}}, "writers": {"customers": "trusted"}}
+    assert (await put(bench, {**first, "tables": {"notes": "public"}})).status_code == 200
+    for path, typed in (("", {"holds": "true"}), ("/table?name=customers", {"readers": "public"})):
+        (form,) = find_forms(pages[path], re.compile(here + ("/table$" if path else "$")))
+        form.fill(typed)
+        assert (await form.submit(bench.person, pages[path])).status_code == 303, path
+    assert (await bench.person.get(path_of(bench))).json() == {
+        "mode": "block",
+        "columns": {"public.customers": {"nick": "sensitive"}},
+        "tables": {"public.notes": "public", "public.customers": "public"},
+        "strangers": "hold",
+        "writers": {"public.customers": "trusted"},
+    }
+    for hostile in ("{", "[]", '{"columns": 1}', "x" * 5_000):
+        answer = await bench.person.post(f"{here}/table?name=customers", data={"base": hostile})
+        assert answer.status_code == 422, hostile
+
+
+async def test_forms_that_are_saved_at_the_same_moment_lose_nothing(workshop: Workshop) -> None:
+    bench = await workshop.bench(SHOP)
+    here = f"/c/{bench.connection_id}/guard"
+    typed = (
+        ("/table?name=customers", {"marks": "sensitive:nick", "base": "{}"}),
+        ("/table?name=reviews", {"readers": "public", "base": "{}"}),
+        ("/table?name=notes", {"marks": "sensitive:body", "base": "{}"}),
+        ("", {"blocks": "true", "holds": "true", "base": '{"blocks": true, "holds": false}'}),
+    )
+    answers = await asyncio.gather(*(bench.person.post(here + path, data=data) for path, data in typed))
+    assert [one.status_code for one in answers] == [303] * 4, [one.text for one in answers]
+    assert (await bench.person.get(path_of(bench))).json() == {
+        "mode": "block",
+        "columns": {"public.customers": {"nick": "sensitive"}, "public.notes": {"body": "sensitive"}},
+        "tables": {"public.reviews": "public"},
+        "strangers": "hold",
+        "writers": {},
+    }
 
 
 async def test_a_mark_of_a_table_that_is_gone_can_be_taken_away(workshop: Workshop) -> None:

@@ -1,11 +1,15 @@
-"""Converts the forms of the guard's pages into its settings: what it does, and the marks of one table."""
+"""Converts the forms of the guard's pages into its settings: what it does, and the marks of one table.
+
+A form brings along what it began with (`base`). What still is so was not touched, and is left as it is meanwhile: two
+people who change the guard at once each change only what they touched.
+"""
 
 import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Final, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, Json, TypeAdapter, ValidationError
 
 from basewarden.connections.forms import PageForm
 from basewarden.connections.guard.schemas import MAX_MARKED_COLUMNS, GuardChange
@@ -19,17 +23,57 @@ M = TypeVar("M")
 _Columns = Annotated[list[Annotated[str, Field(max_length=500)]], Field(max_length=MAX_MARKED_COLUMNS)]
 
 
+class GuardBase(BaseModel):
+    """What the form of the settings began with."""
+
+    blocks: bool
+    holds: bool
+
+    @classmethod
+    def read(cls, guard: GuardOptions) -> "GuardBase":
+        return cls(blocks=guard.blocks, holds=guard.holds)
+
+
 class GuardForm(PageForm):
     """Boxes that are not ticked are not sent."""
 
     blocks: bool = False
     holds: bool = False
+    base: Json[GuardBase] | None = None
 
     def as_guard(self, known: GuardOptions) -> GuardOptions:
+        blocks, holds = self.blocks, self.holds
+        if self.base is not None:
+            blocks = known.blocks if blocks == self.base.blocks else blocks
+            holds = known.holds if holds == self.base.holds else holds
         return replace(
             known,
-            mode=GuardMode.BLOCK if self.blocks else GuardMode.OFF,
-            strangers=StrangerMode.HOLD if self.holds else StrangerMode.ALLOW,
+            mode=GuardMode.BLOCK if blocks else GuardMode.OFF,
+            strangers=StrangerMode.HOLD if holds else StrangerMode.ALLOW,
+        )
+
+
+class TableMarks(BaseModel):
+    """The marks of one table, as its form began with them or holds them now."""
+
+    columns: dict[str, ColumnMark] = Field(default_factory=dict)
+    readers: TableMark | None = None
+    writers: WriterMark | None = None
+
+    @classmethod
+    def read(cls, guard: GuardOptions, table: str) -> "TableMarks":
+        columns, readers = dict(guard.columns.get(table, {})), guard.tables.get(table)
+        return cls(columns=columns, readers=readers, writers=guard.writers.get(table))
+
+    def merge(self, base: "TableMarks", known: "TableMarks") -> "TableMarks":
+        """What was changed since `base`, and the rest as `known` has it."""
+        own, was = self.columns, base.columns
+        touched = {name for name in {*own, *was} if own.get(name) != was.get(name)}
+        kept = {name: mark for name, mark in known.columns.items() if name not in touched}
+        return TableMarks(
+            columns=kept | {name: mark for name, mark in own.items() if name in touched},
+            readers=known.readers if self.readers == base.readers else self.readers,
+            writers=known.writers if self.writers == base.writers else self.writers,
         )
 
 
@@ -40,15 +84,19 @@ class TableMarksForm(PageForm):
     named: Annotated[str, Field(max_length=10_000)] = ""
     readers: TableMark | None = None
     writers: WriterMark | None = None
+    base: Json[TableMarks] | None = None
 
     def as_guard(self, known: GuardOptions, table: str) -> GuardOptions:
-        """All marks of the table; those of others stay."""
+        """Marks of other tables stay."""
+        marks = TableMarks(columns=self._list_marks(), readers=self.readers, writers=self.writers)
+        if self.base is not None:
+            marks = marks.merge(self.base, TableMarks.read(known, table))
         return _check(
             replace(
                 known,
-                columns={**known.columns, table: self._list_marks()},
-                tables=_set(known.tables, table, self.readers),
-                writers=_set(known.writers, table, self.writers),
+                columns={**known.columns, table: marks.columns},
+                tables=_set(known.tables, table, marks.readers),
+                writers=_set(known.writers, table, marks.writers),
             )
         )
 

@@ -1,6 +1,8 @@
 """`/c/<id>/guard`: what the guard against exfiltration does, what it finds in the project, and the owner's marks."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
@@ -17,9 +19,17 @@ from basewarden.accounts import (
 from basewarden.audit import ClientInfo
 from basewarden.connections.callers import Membership, Owner
 from basewarden.connections.guard.findings import GuardedTable, GuardFindings, SensitiveValues
-from basewarden.connections.guard.forms import FoundColumnsForm, GuardForm, TableMarksForm, qualify, write_column
+from basewarden.connections.guard.forms import (
+    FoundColumnsForm,
+    GuardBase,
+    GuardForm,
+    TableMarks,
+    TableMarksForm,
+    qualify,
+    write_column,
+)
 from basewarden.connections.guard.routes import GuardFindingsDep, GuardSettingsDep
-from basewarden.connections.guard.service import GuardSettings
+from basewarden.connections.guard.service import GuardSettings, MakeGuard
 from basewarden.connections.guard.values import GuardOptions, is_weaker, read_guard
 from basewarden.connections.guard.view import ShownTable, show_table, show_tables
 from basewarden.db import WriteSession
@@ -74,8 +84,7 @@ async def post_guard(
     error: AppError | None = None
     try:
         if form.data is not None:
-            wanted = form.data.as_guard(read_guard(member.connection))
-            await _change(session, member, settings, confirmation, form.typed, wanted, client_info)
+            await _change(session, member, settings, confirmation, form.typed, form.data.as_guard, client_info)
             return confirmation.finish(redirect(f"{_path(member)}?done=saved"))
     except AppError as refused:
         error = refused
@@ -89,7 +98,8 @@ async def get_table(
     request: Request, member: Owner, pages: PagesDep, findings: GuardFindingsDep, name: TableName
 ) -> Response:
     table = await _find_table(member, findings, name)
-    return pages.render(request, _TABLE_PAGE, table=table, typed={}, errors={}, confirm_methods=None)
+    base = _make_base(member, name)
+    return pages.render(request, _TABLE_PAGE, table=table, base=base, typed={}, errors={}, confirm_methods=None)
 
 
 @router.post("/table")
@@ -105,17 +115,17 @@ async def post_table(
     client_info: ClientInfoDep,
     name: TableName,
 ) -> Response:
-    """Replaces the marks of one table."""
+    """Changes the marks of one table."""
     form = await parse_form(request, TableMarksForm, lists=("marks",))
     error: AppError | None = None
     try:
         if form.data is not None:
-            wanted = form.data.as_guard(read_guard(member.connection), qualify(name))
-            await _change(session, member, settings, confirmation, form.typed, wanted, client_info)
+            make = partial(form.data.as_guard, table=qualify(name))
+            await _change(session, member, settings, confirmation, form.typed, make, client_info)
             return confirmation.finish(redirect(f"{_path(member)}?done=saved"))
     except AppError as refused:
         error = refused
-    context: dict[str, Any] = {"table": await _find_table(member, findings, name)}
+    context: dict[str, Any] = {"table": await _find_table(member, findings, name), "base": _make_base(member, name)}
     context |= await _describe_confirmation(confirmation, form, error)
     page = show_again(request, pages, _TABLE_PAGE, form, error, never_shown=(CONFIRM_FIELD,), **context)
     return confirmation.finish(page)
@@ -152,12 +162,12 @@ async def post_marks(
     error: AppError | None = None
     try:
         if form.data is not None:
-            wanted = form.data.as_guard(read_guard(member.connection))
-            await settings.change(session, member, wanted, client_info, is_confirmed=False)
+            await settings.change(session, member, form.data.as_guard, client_info, is_confirmed=False)
             return redirect(f"{_path(member)}?done=marked")
     except AppError as refused:
         error = refused
     context = await _describe(member, findings)
+    form = replace(form, typed={**form.typed, **_fill_in(read_guard(member.connection))})  # the other form of the page
     return show_again(request, pages, _PAGE, form, error, done=None, confirm_methods=None, **context)
 
 
@@ -167,14 +177,15 @@ async def _change(
     settings: GuardSettings,
     confirmation: FormConfirmation,
     typed: Mapping[str, str],
-    wanted: GuardOptions,
+    make: MakeGuard,
     client_info: ClientInfo,
 ) -> None:
-    is_asked = is_weaker(read_guard(member.connection), wanted)
+    known = read_guard(member.connection)
+    is_asked = is_weaker(known, make(known))
     if is_asked:
         await confirmation.confirm(typed)
     is_confirmed = is_asked or member.person.is_fresh
-    await settings.change(session, member, wanted, client_info, is_confirmed=is_confirmed)
+    await settings.change(session, member, make, client_info, is_confirmed=is_confirmed)
 
 
 async def _describe_confirmation(
@@ -217,7 +228,12 @@ async def _find_table(member: Membership, findings: GuardFindings, name: str) ->
 
 
 def _fill_in(guard: GuardOptions) -> dict[str, str]:
-    return {name: "true" for name, is_on in (("blocks", guard.blocks), ("holds", guard.holds)) if is_on}
+    boxes = {name: "true" for name, is_on in (("blocks", guard.blocks), ("holds", guard.holds)) if is_on}
+    return {**boxes, "base": GuardBase.read(guard).model_dump_json()}
+
+
+def _make_base(member: Membership, name: str) -> str:
+    return TableMarks.read(read_guard(member.connection), qualify(name)).model_dump_json()
 
 
 def _path(member: Membership) -> str:

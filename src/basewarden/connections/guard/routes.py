@@ -54,7 +54,8 @@ async def put_guard(
     new names are looked up in the project.
     """
     is_confirmed = member.person.is_fresh
-    changed = await settings.change(session, member, body.as_guard(), client_info, is_confirmed=is_confirmed)
+    wanted = body.as_guard()
+    changed = await settings.change(session, member, lambda _: wanted, client_info, is_confirmed=is_confirmed)
     return show_guard(changed)
 
 

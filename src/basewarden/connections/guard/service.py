@@ -1,5 +1,6 @@
 """Changes the guard's settings of a connection. They hold from the next request of every agent on."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from basewarden.accounts import ReauthRequired
@@ -12,6 +13,8 @@ from basewarden.connections.stops import CONNECTION_STATE_TOPIC
 from basewarden.db import Listener, WriteSession
 from basewarden.errors import NotFound
 
+MakeGuard = Callable[[GuardOptions], GuardOptions]
+"""The settings as they are to be, of those that are known."""
 _PART = "guard"
 """The part of the connection's settings that it is."""
 
@@ -26,20 +29,22 @@ class GuardSettings:
         self,
         session: WriteSession,
         member: Membership,
-        wanted: GuardOptions,
+        make: MakeGuard,
         client_info: ClientInfo,
         *,
         is_confirmed: bool,
     ) -> GuardOptions:
-        """Marks that are there already are not checked again: what they name may have been dropped.
+        """`make` is given the settings as they are once no one else can change them.
 
+        Marks that are there already are not checked again: what they name may have been dropped.
         Raises ReauthRequired where agents may write more afterwards and the member's identity is not confirmed.
         """
-        await self._check(member, wanted)
+        await self._check(member, make(read_guard(member.connection)))
         connection = await lock_connection(session, member.connection.id)
         if connection is None:
             raise NotFound
         known = read_guard(connection)
+        wanted = make(known)
         if is_weaker(known, wanted) and not is_confirmed:
             raise ReauthRequired
         if known != wanted:
