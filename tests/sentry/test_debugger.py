@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from basewarden.errors import Invalid, NotFound
+from basewarden.sentry.debugger import policy_words
 from basewarden.sentry.debugger.facts import DebuggedTable, load_table
 from basewarden.sentry.debugger.policy_words import describe_policies
 from basewarden.sentry.debugger.requests import TrialCommand, TrialWish, check_wish
@@ -208,6 +209,35 @@ async def test_a_write_that_runs_code_is_confirmed_first(scanned: ScannedDatabas
     assert await count(scanned, "log") == 0
 
 
+async def test_code_of_partitions_of_children_and_of_cascades_is_confirmed_too(scanned: ScannedDatabase) -> None:
+    await scanned.run(
+        """CREATE TABLE log (n int);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+          'BEGIN INSERT INTO log VALUES (1); RETURN NULL; END';
+        CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id);
+        CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (100);
+        CREATE TRIGGER noting AFTER INSERT OR DELETE ON parts_1 FOR EACH ROW EXECUTE FUNCTION note();
+        CREATE TABLE parents (id int); CREATE TABLE children () INHERITS (parents);
+        CREATE TRIGGER noting AFTER UPDATE ON children FOR EACH ROW EXECUTE FUNCTION note();
+        CREATE TABLE keys (id int PRIMARY KEY);
+        CREATE TABLE followers (key_id int REFERENCES keys ON UPDATE CASCADE);
+        CREATE TRIGGER noting AFTER UPDATE ON followers FOR EACH ROW EXECUTE FUNCTION note();
+        CREATE TABLE both_parts (id int) PARTITION BY RANGE (id);
+        CREATE TABLE both_1 PARTITION OF both_parts FOR VALUES FROM (0) TO (100);
+        CREATE TRIGGER noting AFTER INSERT ON both_parts FOR EACH ROW EXECUTE FUNCTION note();
+        GRANT ALL ON ALL TABLES IN SCHEMA public TO authenticated"""
+    )
+    runs = {
+        name: [one.value for one in TrialCommand if table.runs_code(one)]
+        for name in ("parts", "parents", "keys", "both_parts")
+        if (table := await load(scanned, name))
+    }
+    assert runs == {"parts": ["insert", "delete"], "parents": ["update"], "keys": ["update"], "both_parts": ["insert"]}
+    with pytest.raises(Invalid):
+        check_wish(await load(scanned, "parts"), TrialWish(TrialCommand.INSERT, "authenticated", row='{"id": 1}'))
+    assert len((await load(scanned, "both_parts")).triggers) == 1
+
+
 async def test_only_roles_that_members_and_login_may_be(scanned: ScannedDatabase, plain_login: str) -> None:
     await scanned.run(NOTES)
     table = await load(scanned)
@@ -242,6 +272,17 @@ async def test_wrong_input_is_refused_before_the_database(scanned: ScannedDataba
     for name in ("nothing", "auth.users", 'notes"; --'):
         with pytest.raises(NotFound):
             await load(scanned, name)
+
+
+async def test_policies_that_there_is_no_time_for_are_unknown(
+    scanned: ScannedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hostile policy takes half a second to follow, and a table may have thousands."""
+    await scanned.run(NOTES)
+    monkeypatch.setattr(policy_words, "_SECONDS", -1.0)
+    for policy in describe_policies(await load(scanned)):
+        for part in policy.parts:
+            assert [one.what for one in part.sentences] == ["not known from the expression alone: try it"]
 
 
 async def test_policies_in_words(scanned: ScannedDatabase) -> None:

@@ -1,11 +1,13 @@
 """A quarantine closes an object at once and gives back exactly what was there."""
 
 import asyncio
+import json
 from contextlib import suppress
 from dataclasses import replace
 from html import unescape
 from random import Random
 from typing import Any, cast
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -19,6 +21,7 @@ from tests.sentry.change_bench import Crash, add_finding, add_member, crashing, 
 from tests.sentry.conftest import ScannedDatabase
 from tests.sentry.test_scans import list_findings, scan
 
+JSON = {"content-type": "application/json"}
 _TYPES = {
     AccessKind.TABLE: ObjectType.TABLE,
     AccessKind.VIEW: ObjectType.VIEW,
@@ -279,6 +282,28 @@ async def test_editors_quarantine_and_viewers_see_it(workshop: Workshop) -> None
     assert (await editor.get(f"{page}/{bench.finding}/release")).status_code == 200
     assert (await editor.post(f"{page}/{bench.finding}/release")).status_code == 303
     assert "Nothing is in quarantine" in (await viewer.get(f"{page}/quarantines")).text
+
+
+@pytest.mark.parametrize("bad", ["\x00", "a\x00b", "\ud800", "\u202e", "\x1b[31m"])
+async def test_texts_that_no_database_holds_are_refused_by_their_field(workshop: Workshop, bad: str) -> None:
+    bench = await open_bench(workshop)
+    person, page = bench.shop.person, f"/c/{bench.shop.connection_id}/sentry"
+    for method, path, body in (
+        ("PATCH", "", {"status": "acknowledged", "reason": bad}),
+        ("POST", "/quarantine", {"reason": bad}),
+    ):
+        sent = json.dumps(body).encode()
+        answer = await person.request(method, bench.path(path), content=sent, headers=JSON)
+        assert read_refusal(answer) == (422, "validation_failed"), (path, answer.text)
+        assert "reason" in answer.text
+    if bad == "\ud800":
+        return  # no form and no address can send it
+    for path in (f"/{bench.finding}/acknowledge", f"/{bench.finding}/quarantine"):
+        answer = await person.post(page + path, data={"reason": bad, "time": "week"})
+        assert answer.status_code == 422, (path, answer.text)
+    for path in (f"{page}?rule=", f"/api/connections/{bench.shop.connection_id}/sentry/findings?rule="):
+        assert (await person.get(path + quote(bad))).status_code == (422 if "\x00" in bad else 200), path
+    assert (await bench.read())["status"] == "open"
 
 
 async def test_to_look_at_the_page_touches_nothing_in_the_project(workshop: Workshop) -> None:

@@ -5,8 +5,10 @@ from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import AfterValidator
 
 from basewarden.connections import Editor, Viewer
+from basewarden.core.text import check_storable
 from basewarden.errors import Invalid
 from basewarden.sentry import queries
 from basewarden.sentry.bodies import detail_body, finding_body, scan_body
@@ -71,7 +73,7 @@ async def get_findings(
     changes: ChangesDep,
     status: Annotated[str | None, Query(max_length=20)] = None,
     severity: Annotated[str | None, Query(max_length=20)] = None,
-    rule: Annotated[str | None, Query(max_length=100)] = None,
+    rule: Annotated[str, Query(max_length=100), AfterValidator(check_storable)] | None = None,
     offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
 ) -> dict[str, Any]:

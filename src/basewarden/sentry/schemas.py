@@ -4,12 +4,18 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from basewarden.connections import Identifier
+from basewarden.core.text import check_encodable, clean_line
 from basewarden.web import RequestBody, ResponseBody
 
 MAX_SCHEMAS = 50
+MAX_REASON = 500
+FindingReason = Annotated[
+    str, AfterValidator(check_encodable), AfterValidator(clean_line), Field(max_length=MAX_REASON)
+]
+"""May be empty."""
 
 
 class ScanBody(RequestBody):
@@ -122,5 +128,5 @@ class FindingDetailOut(FindingOut):
 
 class FindingChangeBody(RequestBody):
     status: Literal["acknowledged", "open"]
-    reason: Annotated[str, Field(max_length=500)] | None = None
+    reason: FindingReason | None = None
     until: AwareDatetime | None = Field(default=None, description="When an acknowledgement ends.")

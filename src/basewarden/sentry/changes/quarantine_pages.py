@@ -1,9 +1,9 @@
 """`/c/<id>/sentry/quarantines`, `…/<fid>/quarantine` and `…/release`: what is closed, and the way back."""
 
-from typing import Annotated, Final
+from typing import Final
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,8 +14,8 @@ from basewarden.sentry.changes.change_view import ShownQuarantineTrial, show_qua
 from basewarden.sentry.changes.page_parts import describe_finding, get_detail, read_details, sentry_path
 from basewarden.sentry.changes.queries import find_findings, list_quarantines
 from basewarden.sentry.changes.routes import ChangesDep, make_actor
-from basewarden.sentry.changes.schemas import MAX_REASON
 from basewarden.sentry.changes.service import Changes
+from basewarden.sentry.schemas import FindingReason
 from basewarden.web import DatabaseDep, Form, Pages, PagesDep, parse_form, redirect, show_again
 
 router = APIRouter(prefix="/c/{connection_id}/sentry", include_in_schema=False)
@@ -25,7 +25,7 @@ _RELEASE: Final = "sentry/release.html"
 
 
 class QuarantineForm(BaseModel):
-    reason: Annotated[str, Field(max_length=MAX_REASON)] = ""
+    reason: FindingReason = ""
 
 
 @router.get("/quarantines")

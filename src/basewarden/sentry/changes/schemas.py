@@ -1,15 +1,13 @@
 """What the routes of fixes and quarantines take and answer."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from basewarden.sentry.schemas import ProbeOut
+from basewarden.sentry.schemas import FindingReason, ProbeOut
 from basewarden.web import RequestBody, ResponseBody
-
-MAX_REASON = 500
 
 
 class FixBody(RequestBody):
@@ -20,7 +18,7 @@ class QuarantineBody(RequestBody):
     mode: Literal["preview", "apply"] = Field(
         default="apply", description="`preview` says whom it would cut off, and changes nothing."
     )
-    reason: Annotated[str, Field(max_length=MAX_REASON)] | None = None
+    reason: FindingReason | None = None
 
 
 class FixTrialOut(ResponseBody):

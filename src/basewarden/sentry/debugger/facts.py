@@ -13,13 +13,16 @@ from pgrest import DbConnection, Statement, quote_name
 
 _SECONDS: Final = 3.0
 # The role is the member's, where the owner has set one; the login may become others. Superusers pass every policy.
+# A write to a table is one to its partitions and to tables that inherit from it: their triggers run, too.
 _FACTS: Final = """
-WITH wanted AS (
+WITH RECURSIVE wanted AS (
   SELECT c.oid, c.relname::text AS name, n.nspname::text AS schema, n.oid AS space, c.relkind, c.relrowsecurity,
     c.relforcerowsecurity, c.relowner, pg_get_userbyid(c.relowner)::text AS owner
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+), whole AS (
+  SELECT w.oid FROM wanted w UNION SELECT i.inhrelid FROM whole h JOIN pg_inherits i ON i.inhparent = h.oid
 ), become AS (
   SELECT CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END AS right_name,
     coalesce($3::text, current_user::text) AS base
@@ -75,12 +78,15 @@ SELECT json_build_object(
         CASE WHEN t.tgtype & 16 = 16 THEN 'update' END, CASE WHEN t.tgtype & 8 = 8 THEN 'delete' END], NULL))
       ORDER BY t.tgname), '[]')
     FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace f ON f.oid = p.pronamespace
-    WHERE t.tgrelid = w.oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')),
+    WHERE t.tgrelid IN (SELECT h.oid FROM whole h) AND NOT t.tgisinternal AND t.tgparentid = 0
+      AND t.tgenabled IN ('O', 'A')),
   'rules', (SELECT coalesce(json_agg(CASE r.ev_type WHEN '2' THEN 'update' WHEN '3' THEN 'insert'
       ELSE 'delete' END), '[]')
     FROM pg_rewrite r WHERE r.ev_class = w.oid AND r.ev_type IN ('2', '3', '4')),
   'cascades', (SELECT coalesce(json_agg(DISTINCT k.conrelid::regclass::text), '[]') FROM pg_constraint k
-    WHERE k.contype = 'f' AND k.confrelid = w.oid AND k.confdeltype IN ('c', 'n', 'd'))
+    WHERE k.contype = 'f' AND k.confrelid IN (SELECT h.oid FROM whole h) AND k.confdeltype IN ('c', 'n', 'd')),
+  'update_cascades', (SELECT coalesce(json_agg(DISTINCT k.conrelid::regclass::text), '[]') FROM pg_constraint k
+    WHERE k.contype = 'f' AND k.confrelid IN (SELECT h.oid FROM whole h) AND k.confupdtype IN ('c', 'n', 'd'))
 ) FROM wanted w
 """
 
@@ -160,7 +166,8 @@ class DebuggedTrigger(msgspec.Struct, frozen=True):
 class DebuggedTable(msgspec.Struct, frozen=True, dict=True):
     """`base_passes`: no policy keeps rows from members' own requests.
 
-    `rules` are commands that are rewritten, `cascades` tables whose rows a delete changes or deletes too.
+    `rules` are commands that are rewritten, `cascades` tables whose rows a delete changes or deletes too,
+    `update_cascades` those whose rows a new key changes.
     """
 
     schema: str
@@ -176,6 +183,7 @@ class DebuggedTable(msgspec.Struct, frozen=True, dict=True):
     triggers: tuple[DebuggedTrigger, ...]
     rules: tuple[str, ...]
     cascades: tuple[str, ...]
+    update_cascades: tuple[str, ...]
 
     @property
     def sql_name(self) -> str:
@@ -203,7 +211,11 @@ class DebuggedTable(msgspec.Struct, frozen=True, dict=True):
     def runs_code(self, command: str) -> bool:
         """Whether a write runs code of the project that may reach beyond the transaction."""
         is_rewritten = command in self.rules
-        return bool(self.list_triggers(command)) or is_rewritten or (command == "delete" and bool(self.cascades))
+        return bool(self.list_triggers(command)) or is_rewritten or bool(self.list_cascades(command))
+
+    def list_cascades(self, command: str) -> Sequence[str]:
+        """Tables whose rows change with it."""
+        return {"delete": self.cascades, "update": self.update_cascades}.get(command, ())
 
     def list_policies(self, role: str, command: str) -> Sequence[DebuggedPolicy]:
         return [one for one in self.policies if one.applies(role, command)]

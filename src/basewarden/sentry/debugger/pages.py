@@ -1,5 +1,6 @@
 """`/c/<id>/sentry/tables/<table>`: the policies of a table in words, and a form to try a command as a caller."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
@@ -69,7 +70,7 @@ async def get_table_page(
     request: Request, table: str, member: Viewer, pages: PagesDep, debugger: PolicyDebuggerDep
 ) -> Response:
     found = await _find(member, table, debugger)
-    return pages.render(request, _TEMPLATE, typed={}, errors={}, **_make_context(member, table, found))
+    return pages.render(request, _TEMPLATE, typed={}, errors={}, **await _make_context(member, table, found))
 
 
 @router.post("/{table}/trial")
@@ -85,9 +86,9 @@ async def post_trial_form(
         except AppError as error:
             refused = error
         else:
-            context = _make_context(member, table, found, describe_result(result))
+            context = await _make_context(member, table, found, describe_result(result))
             return pages.render(request, _TEMPLATE, typed=form.typed, errors={}, **context)
-    return show_again(request, pages, _TEMPLATE, form, refused, **_make_context(member, table, found))
+    return show_again(request, pages, _TEMPLATE, form, refused, **await _make_context(member, table, found))
 
 
 async def _find(member: Membership, table: str, debugger: PolicyDebuggerDep) -> DebuggedTable | None:
@@ -96,7 +97,7 @@ async def _find(member: Membership, table: str, debugger: PolicyDebuggerDep) -> 
     return await debugger.read_table(member.connection.id, *name) if member.connection.is_direct else None
 
 
-def _make_context(
+async def _make_context(
     member: Membership, segment: str, table: DebuggedTable | None, verdict: TrialVerdict | None = None
 ) -> Mapping[str, Any]:
     schema, name = read_name(segment)
@@ -105,7 +106,7 @@ def _make_context(
         "table": table,
         "table_name": _name_table(schema, name),
         "data_href": table_path(member.connection.id, schema, name),
-        "policies": describe_policies(table) if table is not None else (),
+        "policies": await asyncio.to_thread(describe_policies, table) if table is not None else (),
         "role_rows": _list_roles(table) if table is not None else (),
         "role_choices": [(one.name, one.name) for one in table.tried_roles] if table is not None else (),
         "verdict": verdict,
@@ -143,4 +144,8 @@ def _list_effects(table: DebuggedTable) -> Sequence[tuple[str, str]]:
         if one.commands
     ]
     effects += [(command, "a rewrite rule runs other statements") for command in dict.fromkeys(table.rules)]
-    return [*effects, *(("delete", f"also changes or deletes rows of {one}") for one in table.cascades)]
+    effects += [("delete", f"also changes or deletes rows of {one}") for one in table.cascades]
+    return [
+        *effects,
+        *(("update", f"also changes rows of {one}, where it changes the key") for one in table.update_cascades),
+    ]

@@ -1,11 +1,12 @@
-"""Policies in words: to whom each applies, and which rows it allows, as far as its expression says so. Pure."""
+"""Policies in words: to whom each applies, and which rows it allows, as far as its expression says so."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from basewarden.sentry.debugger.facts import DebuggedPolicy, DebuggedTable
-from basewarden.sentry.policies.shape import PolicyAccess, PolicyShape
+from basewarden.sentry.policies.shape import UNKNOWN_SHAPE, PolicyAccess, PolicyShape
 from basewarden.sentry.policies.truth import PolicyCaller
 from basewarden.sentry.words import list_names
 
@@ -16,6 +17,7 @@ _COMMANDS: Final = {
     "delete": "to delete rows",
     "all": "to read, add, change and delete rows",
 }
+_SECONDS: Final = 2.0
 _ANYONE: Final = "public"
 _SIGNED_OUT, _SIGNED_IN = "Signed out", "Signed in"
 _WITHOUT_USERS: Final = "Every caller"
@@ -49,20 +51,25 @@ class DescribedPolicy:
 
 
 def describe_policies(table: DebuggedTable) -> Sequence[DescribedPolicy]:
-    return [_describe(table, one) for one in table.policies]
+    """For a thread: a hostile policy takes half a second, and a table has any number of them.
+
+    What there is no time for is as unknown as what cannot be followed.
+    """
+    until = time.monotonic() + _SECONDS
+    return [_describe(table, one, until) for one in table.policies]
 
 
-def _describe(table: DebuggedTable, policy: DebuggedPolicy) -> DescribedPolicy:
+def _describe(table: DebuggedTable, policy: DebuggedPolicy, until: float) -> DescribedPolicy:
     roles = "everyone" if _ANYONE in policy.roles else list_names(sorted(policy.roles))
     command = _COMMANDS[policy.command]
     summary = f"Allows {roles} {command}." if policy.is_permissive else f"Must also agree when {roles} wants {command}."
-    return DescribedPolicy(policy.name, summary, policy.is_permissive, tuple(_list_parts(table, policy)))
+    return DescribedPolicy(policy.name, summary, policy.is_permissive, tuple(_list_parts(table, policy, until)))
 
 
-def _list_parts(table: DebuggedTable, policy: DebuggedPolicy) -> Iterator[PolicyPart]:
+def _list_parts(table: DebuggedTable, policy: DebuggedPolicy, until: float) -> Iterator[PolicyPart]:
     if policy.command != "insert":
         text = policy.using if policy.using is not None else ("false" if policy.is_permissive else "true")
-        yield _describe_part(table, policy, "Rows that are there", "USING", text)
+        yield _describe_part(table, policy, "Rows that are there", "USING", text, until)
     if policy.command not in ("select", "delete"):
         check = policy.new_row_check
         yield _describe_part(
@@ -71,11 +78,14 @@ def _list_parts(table: DebuggedTable, policy: DebuggedPolicy) -> Iterator[Policy
             "Rows as they would be",
             "WITH CHECK" if policy.check is not None else "WITH CHECK, which is USING",
             check if check is not None else ("false" if policy.is_permissive else "true"),
+            until,
         )
 
 
-def _describe_part(table: DebuggedTable, policy: DebuggedPolicy, title: str, keyword: str, text: str) -> PolicyPart:
-    shape = table.assess(text)
+def _describe_part(
+    table: DebuggedTable, policy: DebuggedPolicy, title: str, keyword: str, text: str, until: float
+) -> PolicyPart:
+    shape = table.assess(text) if time.monotonic() < until else UNKNOWN_SHAPE
     sentences = tuple(_list_sentences(policy, shape))
     note = "It trusts user_metadata, which users write themselves." if shape.reads_user_metadata else ""
     return PolicyPart(title, keyword, text, sentences, note)

@@ -1,5 +1,6 @@
 """`/api/connections/<id>/sentry/tables/<table>`: what a table's policies mean, and trials as a caller."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -10,6 +11,7 @@ from basewarden.core.addresses import decode_table
 from basewarden.core.text import check_storable
 from basewarden.errors import NotFound, TooMany
 from basewarden.sentry.debugger.errors import TrialFailed
+from basewarden.sentry.debugger.policy_words import describe_policies
 from basewarden.sentry.debugger.schemas import (
     ListedTablesOut,
     TablePoliciesOut,
@@ -39,7 +41,8 @@ async def get_tables(member: Viewer, debugger: PolicyDebuggerDep, q: TableSearch
 )
 async def get_policies_of_table(table: str, member: Viewer, debugger: PolicyDebuggerDep) -> TablePoliciesOut:
     """`table` is a schema and a name, such as `public.notes`. Needs a Postgres connection string."""
-    return table_body(await debugger.read_table(member.connection.id, *read_name(table)))
+    found = await debugger.read_table(member.connection.id, *read_name(table))
+    return table_body(found, await asyncio.to_thread(describe_policies, found))
 
 
 @router.post(

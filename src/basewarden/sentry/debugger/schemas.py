@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from basewarden.core.text import check_encodable, check_storable
 from basewarden.sentry.debugger.claims import MAX_CLAIMS
 from basewarden.sentry.debugger.facts import DebuggedRole, DebuggedTable, ListedTable
-from basewarden.sentry.debugger.policy_words import DescribedPolicy, describe_policies
+from basewarden.sentry.debugger.policy_words import DescribedPolicy
 from basewarden.sentry.debugger.requests import MAX_ROW, TrialCommand, TrialWish
 from basewarden.sentry.debugger.results import TrialResult
 from basewarden.sentry.debugger.verdicts import describe_result
@@ -115,8 +115,7 @@ def list_body(tables: Sequence[ListedTable]) -> ListedTablesOut:
     )
 
 
-def table_body(table: DebuggedTable) -> TablePoliciesOut:
-    described = describe_policies(table)
+def table_body(table: DebuggedTable, described: Sequence[DescribedPolicy]) -> TablePoliciesOut:
     return TablePoliciesOut(
         schema=table.schema,
         name=table.name,
