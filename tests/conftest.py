@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.fixtures.parts",
     "tests.fixtures.postgres",
+    "tests.fixtures.serving",
     "tests.fixtures.app",
     "tests.fixtures.mail",
     "tests.fixtures.mailing",

@@ -97,33 +97,46 @@ def spell(name: tuple[str, str]) -> str:
     return ".".join(name)
 
 
+# Made once: Hypothesis first looks through a new strategy, which takes longer than a draw.
+ACCESSES = st.sampled_from(Access)
+WRITE_OR_READ = {access: st.sampled_from([READ, access]) for access in Access}
+NAMES = st.sampled_from(TABLES).map(spell)
+TABLE_LISTS = {access: st.none() | st.dictionaries(NAMES, own) for access, own in WRITE_OR_READ.items()}
+FUNCTION_LISTS = st.none() | st.lists(st.sampled_from(FUNCTIONS).map(spell), unique=True)
+RULES = st.dictionaries(st.sampled_from(("id", "state", "name", "customer")), st.sampled_from(("mask", "deny")))
+COLUMN_RULES = st.none() | st.dictionaries(NAMES, RULES, max_size=2)
+ROWS = st.integers(1, 3)
+ROWS_OR_NONE = st.none() | ROWS
+ENDS = st.none() | st.sampled_from((SOON, SOON + timedelta(days=1)))
+ROLES = st.sampled_from((None, None, None, "guest"))
+CHANGES = st.sets(st.sampled_from(("access", "tables", "functions", "columns", "max_rows_per_hour")), max_size=3)
+
+
 @st.composite
-def callers(draw: st.DrawFn) -> AgentCaller:
-    access = draw(st.sampled_from(Access))
-    own = st.sampled_from([READ, access])
-    rules = st.dictionaries(st.sampled_from(("id", "state", "name", "customer")), st.sampled_from(("mask", "deny")))
+def _callers(draw: st.DrawFn) -> AgentCaller:
+    access = draw(ACCESSES)
     return replace(
         CALLER,
         access=access,
-        tables=draw(st.none() | st.dictionaries(st.sampled_from(TABLES).map(spell), own)),
-        functions=draw(st.none() | st.lists(st.sampled_from(FUNCTIONS).map(spell), unique=True)),
-        columns=draw(st.none() | st.dictionaries(st.sampled_from(TABLES).map(spell), rules, max_size=2)),
-        max_rows_per_write=draw(st.integers(1, 3)),
-        max_rows_per_hour=draw(st.none() | st.integers(1, 3)),
-        expires_at=draw(st.none() | st.sampled_from((SOON, SOON + timedelta(days=1)))),
-        db_role=draw(st.sampled_from((None, None, None, "guest"))),
+        tables=draw(TABLE_LISTS[access]),
+        functions=draw(FUNCTION_LISTS),
+        columns=draw(COLUMN_RULES),
+        max_rows_per_write=draw(ROWS),
+        max_rows_per_hour=draw(ROWS_OR_NONE),
+        expires_at=draw(ENDS),
+        db_role=draw(ROLES),
     )
+
+
+CALLERS = _callers()
 
 
 @st.composite
 def neighbours(draw: st.DrawFn) -> tuple[AgentCaller, AgentCaller]:
     """Two that differ in some fields: of two unrelated ones the second is nearly always wider."""
-    before, other = draw(callers()), draw(callers())
-    names = draw(
-        st.sets(st.sampled_from(("access", "tables", "functions", "columns", "max_rows_per_hour")), max_size=3)
-    )
-    changed = {name: getattr(other, name) for name in names}
-    if draw(st.booleans()) and before.tables:
+    before, other = draw(CALLERS), draw(CALLERS)
+    changed = {name: getattr(other, name) for name in draw(CHANGES)}
+    if before.tables and draw(st.booleans()):
         kept = draw(st.sets(st.sampled_from(sorted(before.tables))))
         changed["tables"] = {name: one for name, one in before.tables.items() if name in kept}
     return before, replace(before, **changed)
@@ -144,7 +157,7 @@ def is_allowed(caller: AgentCaller, asked: Asked) -> bool:
 
 
 @settings(max_examples=300)
-@given(callers())
+@given(CALLERS)
 def test_an_agent_is_never_wider_than_itself(caller: AgentCaller) -> None:
     assert not is_wider(caller, caller)
     assert not is_wider(caller, replace(caller, name="renamed"))
@@ -164,7 +177,7 @@ def test_what_was_refused_is_allowed_only_after_a_wider_change(
 
 
 @settings(max_examples=300)
-@given(callers(), callers(), callers())
+@given(CALLERS, CALLERS, CALLERS)
 def test_two_changes_of_which_none_widens_do_not_widen_together(
     first: AgentCaller, second: AgentCaller, third: AgentCaller
 ) -> None:

@@ -87,14 +87,19 @@ class Asked:
             return None
 
 
+# Made once: Hypothesis first looks through a new strategy, which takes longer than a draw.
+_TABLE_SETS = st.none() | st.frozensets(st.sampled_from(TABLES))
+_FUNCTION_SETS = st.none() | st.frozensets(st.sampled_from(FUNCTIONS))
+
+
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
-    tables = draw(st.none() | st.frozensets(st.sampled_from(TABLES)))
+    tables = draw(_TABLE_SETS)
     return Policy(
         can_write=draw(st.booleans()),
         tables=tables,
         read_only_tables=draw(st.frozensets(st.sampled_from(sorted(tables)))) if tables else frozenset(),
-        functions=draw(st.none() | st.frozensets(st.sampled_from(FUNCTIONS))),
+        functions=draw(_FUNCTION_SETS),
         needs_filter=draw(st.booleans()),
     )
 
@@ -102,15 +107,21 @@ def policies(draw: st.DrawFn) -> Policy:
 _EMBEDS = {ORDERS: ("customers", CUSTOMERS), CUSTOMERS: ("orders", ORDERS)}
 
 
+_ROUTINES = st.sampled_from((CLOSE, COUNT))
+_ROUTINE_METHODS = st.sampled_from(("GET", "POST"))
+_TABLES = st.sampled_from(TABLES)
+_METHODS = st.sampled_from(("GET", "HEAD", "POST", "PATCH", "DELETE"))
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> Asked:
-    return draw(_calls()) if draw(st.integers(0, 4)) == 0 else draw(_of_tables())
+    return draw(_CALLS) if draw(st.integers(0, 4)) == 0 else draw(_OF_TABLES)
 
 
 @st.composite
 def _calls(draw: st.DrawFn) -> Asked:
-    function = draw(st.sampled_from((CLOSE, COUNT)))
-    method = draw(st.sampled_from(("GET", "POST")))
+    function = draw(_ROUTINES)
+    method = draw(_ROUTINE_METHODS)
     is_write = function == CLOSE and method == "POST"
     body = b"{}" if method == "POST" else b""
     return Asked(method, f"/rpc/{function[1]}", body=body, calls=frozenset({function}), may_write=is_write)
@@ -118,8 +129,8 @@ def _calls(draw: st.DrawFn) -> Asked:
 
 @st.composite
 def _of_tables(draw: st.DrawFn) -> Asked:
-    table = draw(st.sampled_from(TABLES))
-    method = draw(st.sampled_from(("GET", "HEAD", "POST", "PATCH", "DELETE")))
+    table = draw(_TABLES)
+    method = draw(_METHODS)
     shown, reads, calls = ["id"], {table}, set()
     if table in _EMBEDS and draw(st.booleans()):
         name, target = _EMBEDS[table]
@@ -135,3 +146,7 @@ def _of_tables(draw: st.DrawFn) -> Asked:
         method, f"/{table[1]}", query, b'{"id": "1"}' if method in ("POST", "PATCH") else b"", table[0],
         frozenset(reads), frozenset({table}) if is_write else frozenset(), frozenset(calls), is_filtered, is_write,
     )  # fmt: skip
+
+
+_CALLS = _calls()
+_OF_TABLES = _of_tables()

@@ -125,12 +125,14 @@ class RunRecorder:
                 yield secret
             else:
                 by_anchor[length].setdefault(longest[:length], []).append(secret)
-        found: set[bytes] = set()
-        for word in set(WORD.findall(content)):
-            for length, secrets in by_anchor.items():
-                for start in range(len(word) - length + 1):
-                    found.update(secrets.get(word[start : start + length], ()))
-        yield from found
+        words = set(WORD.findall(content))
+        for length, secrets in by_anchor.items():
+            known = frozenset(secrets)
+            found: set[bytes] = set()
+            for word in words:
+                found |= known.intersection([word[at : at + length] for at in range(len(word) - length + 1)])
+            for anchor in found:
+                yield from secrets[anchor]
 
     def _find_shaped(self, content: bytes) -> Iterator[tuple[int, str]]:
         yield from ((match.start(), "a password hash") for match in PASSWORD_HASH.finditer(content))
