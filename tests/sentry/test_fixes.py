@@ -9,17 +9,21 @@ from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
+import httpx
 import pytest
 
 from basewarden.sentry import service as service_module
+from basewarden.sentry.changes import service as changes_module
 from basewarden.sentry.changes.queries import list_changed_since
 from basewarden.sentry.changes.transaction import ChangeTransaction
+from basewarden.sentry.changes.trying import FixTrial, TriedFix, try_fix
 from basewarden.sentry.rule import ObjectType, ScannedObject
 from basewarden.sentry.rules import list_rules
 from basewarden.sentry.scans.running import run_rule
 from tests.fixtures.app import PASSWORD, read_refusal
 from tests.fixtures.bench import Workshop
 from tests.fixtures.html_forms import find_forms
+from tests.fixtures.waiting import wait_until
 from tests.sentry.change_bench import RLS_OFF, ChangeBench, Crash, add_finding, add_member, crashing, open_bench
 from tests.sentry.conftest import open_pool
 from tests.sentry.test_scans import list_findings, scan
@@ -270,3 +274,24 @@ async def test_through_an_api_alone_nothing_is_changed(workshop: Workshop, backe
     for answer in (*answers, await bench.release()):
         assert read_refusal(answer) == (409, "needs_postgres"), answer.text
     assert "/quarantine" not in (await shop.person.get(f"/c/{shop.connection_id}/sentry/{bench.finding}")).text
+
+
+async def test_requests_that_wait_for_its_lock_do_not_keep_a_fix_from_committing(workshop: Workshop) -> None:
+    """They had all connections that it could have taken to look once more, and waited for it."""
+    bench = await open_bench(workshop)
+    agents = [await bench.shop.agent(name=f"Reader {number}") for number in range(3)]
+    reads: list[asyncio.Task[httpx.Response]] = []
+    waiting = (
+        "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+
+    async def try_and_be_busy(transaction: ChangeTransaction, fix: TriedFix) -> FixTrial:
+        trial = await try_fix(transaction, fix)
+        reads.extend(asyncio.create_task(one.http.get("/people", timeout=60)) for one in agents for _ in range(8))
+        await wait_until(lambda: bench.shop.rows(waiting), "the reads", matches=lambda rows: int(rows[0]["n"]) >= 15)
+        return trial
+
+    with patch.object(changes_module, "try_fix", try_and_be_busy):
+        applied = await bench.fix()
+    assert applied.status_code == 200, applied.text
+    assert {(await one).status_code for one in reads} <= {200, 504}

@@ -5,12 +5,15 @@ import gzip
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import pytest
 
+from basewarden.errors import TooMany
 from basewarden.sentry.leaks import site as site_module
 from basewarden.sentry.leaks.fetching import SiteFetchError
 from basewarden.sentry.leaks.references import MOST_REFERENCES, list_page_scripts, list_script_parts
+from basewarden.sentry.leaks.service import LeakScans
 from basewarden.sentry.leaks.site import MOST_FILES, SiteScan
 from basewarden.sentry.leaks.site_urls import find_site, is_same_site, parse_site_url
 from tests.fixtures.app import read_refusal
@@ -214,6 +217,15 @@ async def test_a_text_by_the_api(bench: Bench, capfd: pytest.CaptureFixture[str]
         assert SECRET[6:] not in one.text
     logged = capfd.readouterr()
     assert SECRET[6:] not in logged.out + logged.err
+
+
+async def test_who_comes_while_others_are_looked_through_does_not_wait(bench: Bench) -> None:
+    """All who came at once passed the check, and then waited for each other, 25 seconds a site."""
+    scans = bench.product.registry.get(LeakScans)
+    connection = UUID(bench.connection_id)
+    answers = await asyncio.gather(*(scans.scan_text(connection, "a") for _ in range(6)), return_exceptions=True)
+    assert [isinstance(one, TooMany) for one in answers] == [False, False, True, True, True, True]
+    assert (await scans.scan_text(connection, "a")).files
 
 
 async def test_a_site_by_the_api_is_the_owners(bench: Bench) -> None:

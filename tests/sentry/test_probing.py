@@ -1,11 +1,14 @@
 """What probes prove: as a stranger and as a made-up user, with nothing changed, and no proof where there is none."""
 
+import shlex
+
 import pytest
 
 from basewarden.sentry.rule import ObjectType, ScannedObject, Severity
 from basewarden.sentry.scans import probing
 from basewarden.sentry.scans.probing import MOST_ROWS, ProbeCaller, ProbeOutcome, Proof, probe_rows
 from basewarden.sentry.scans.severity import weigh
+from basewarden.sentry.words import make_request
 from tests.sentry.conftest import ScannedDatabase, open_pool
 
 ROLES = frozenset({"anon", "authenticated"})
@@ -119,3 +122,11 @@ async def test_hostile_names_are_names(scanned: ScannedDatabase) -> None:
     proof = await probe_rows(scanned.acquire, table(name), ROLES)
     assert outcomes(proof)[ANON] == ProbeOutcome.NONE
     await scanned.run("TABLE kept")
+
+
+def test_the_request_that_is_shown_runs_nothing_else_in_a_shell() -> None:
+    hostile = "x' -o /dev/null; touch /tmp/owned #$(id)`id`\n"
+    for found in (ScannedObject(ObjectType.TABLE, hostile, hostile), ScannedObject(ObjectType.VIEW, "a b", "ä'\"")):
+        words = shlex.split(make_request(found).replace("\\\n", ""))
+        assert words[:1] + words[2:5] == ["curl", "-H", "apikey: <the public key>", "-H"]
+        assert words[5:] == [f"Accept-Profile: {found.schema}"]

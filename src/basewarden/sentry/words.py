@@ -28,5 +28,11 @@ def revoke(hit: Hit, rights: str = "ALL") -> str:
 def make_request(found: ScannedObject) -> str:
     """What a stranger sends to read the object: the address and the key are in every page of the project's site."""
     return f"curl 'https://<project>/rest/v1/{quote(found.name)}?select=*' \\\n  -H 'apikey: <the public key>'" + (
-        "" if found.schema == "public" else f" \\\n  -H 'Accept-Profile: {found.schema}'"
+        "" if found.schema == "public" else f" \\\n  -H {_quote_argument(f'Accept-Profile: {found.schema}')}"
     )
+
+
+def _quote_argument(text: str) -> str:
+    """For a shell: whoever names a schema may want to run something where the request is tried."""
+    escaped = text.replace("'", "'\\''")
+    return f"'{escaped}'"

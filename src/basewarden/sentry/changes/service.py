@@ -45,7 +45,7 @@ from basewarden.sentry.models import ChangeKind, ChangeStatus, FindingStatus, Se
 from basewarden.sentry.rules import list_rules
 from basewarden.sentry.scans.running import Acquire
 from basewarden.sentry.scans.storing import read_object
-from pgrest import DatabaseError, PgrestError
+from pgrest import DatabaseError, DbConnection, PgrestError
 
 Actor = tuple[UUID, str]
 
@@ -93,7 +93,7 @@ class Changes:
         finding = await self._get_open(connection_id, finding_id)
         fix = await self._make_fix(finding)
         await self.reconciler.require_none(connection_id)
-        async with self._open(connection_id, fix.sql) as transaction:
+        async with self._open_to_commit(connection_id, fix.sql) as (transaction, other):
             trial = await try_fix(transaction, fix)
             if not trial.closes:
                 raise FixRefused(f"{FixRefused.message} {trial.reason}")
@@ -107,7 +107,8 @@ class Changes:
                 "before": encode_states(trial.before),
                 "after": encode_states(trial.after),
             }
-            return await self._apply(transaction, finding, values, trial.stamps, actor)
+            await check_stamps(other, trial.stamps)
+            return await self._apply(transaction, finding, values, actor)
 
     async def undo_fix(self, connection_id: UUID, finding_id: str, actor: Actor) -> None:
         """Raises NothingToUndo, and FixDrift with the difference."""
@@ -140,7 +141,7 @@ class Changes:
         await self._projects.get_direct(connection_id)
         finding = await self._get_open(connection_id, finding_id)
         await self.reconciler.require_none(connection_id)
-        async with self._open(connection_id, "") as transaction:
+        async with self._open_to_commit(connection_id, "") as (transaction, other):
             trial = await try_quarantine(transaction, read_object(finding))
             values = {
                 "kind": ChangeKind.QUARANTINE,
@@ -151,7 +152,8 @@ class Changes:
                 "before": encode_states([trial.before]),
                 "after": encode_states([trial.after]),
             }
-            return await self._apply(transaction, finding, values, {trial.before.key: trial.stamp}, actor)
+            await check_stamps(other, {trial.before.key: trial.stamp})
+            return await self._apply(transaction, finding, values, actor)
 
     async def release(self, connection_id: UUID, finding_id: str, actor: Actor) -> None:
         """Raises NothingToUndo, and QuarantineDrift with the difference."""
@@ -195,10 +197,8 @@ class Changes:
         transaction: ChangeTransaction,
         finding: SentryFinding,
         values: Mapping[str, Any],
-        stamps: Mapping[AccessKey, str],
         actor: Actor,
     ) -> SentryChange:
-        await self._check_stamps(finding.connection_id, stamps)
         change_id, by = make_id(), {"actor_id": actor[0], "actor_name": actor[1]}
         ids = {"id": change_id, "connection_id": finding.connection_id, "finding_id": finding.id}
         running = {"status": ChangeStatus.APPLYING, "xid": await transaction.read_id()}
@@ -219,14 +219,14 @@ class Changes:
         if change is None:
             raise NothingToUndo
         before, after = decode_states(change.before), decode_states(change.after)
-        async with self._open(connection_id, change.inverse) as transaction:
+        async with self._open_to_commit(connection_id, change.inverse) as (transaction, other):
             stamps = await _check_unchanged(transaction, after, kind)
             login = await read_roles(transaction)
             try:
                 steps = await put_back(transaction, before, login)
             except NotRestored as error:
                 raise LoginMayNot(error.differences, change.inverse) from error
-            await self._check_stamps(connection_id, stamps)
+            await check_stamps(other, stamps)
             xid = await transaction.read_id()
             values = {"xid": xid, "undone_by": actor[0], "undone_by_name": actor[1], "inverse": write_script(steps)}
             try:
@@ -236,11 +236,6 @@ class Changes:
             except IntegrityError:
                 raise ChangeRunning from None
             await commit_change(self._database, transaction, change.id)
-
-    async def _check_stamps(self, connection_id: UUID, stamps: Mapping[AccessKey, str]) -> None:
-        project = await self._projects.get_direct(connection_id)
-        async with project.pool.acquire(CHANGE) as other:
-            await check_stamps(other, stamps)
 
     async def _explain_conflict(self, finding: SentryFinding, values: Mapping[str, Any]) -> AppError:
         async with self._database.read_only() as session:
@@ -256,6 +251,21 @@ class Changes:
         try:
             async with project.pool.acquire(CHANGE) as connection, ChangeTransaction.open(connection) as transaction:
                 yield transaction
+        except (DatabaseError, PgrestError) as error:
+            raise explain_failure(error, sql) from error
+
+    @asynccontextmanager
+    async def _open_to_commit(
+        self, connection_id: UUID, sql: str
+    ) -> AsyncIterator[tuple[ChangeTransaction, DbConnection]]:
+        """With a connection that sees what is committed.
+
+        It is taken before anything is locked: those who wait for a lock may then have all others.
+        """
+        project = await self._projects.get_direct(connection_id)
+        try:
+            async with project.pool.acquire(CHANGE) as other, self._open(connection_id, sql) as transaction:
+                yield transaction, other
         except (DatabaseError, PgrestError) as error:
             raise explain_failure(error, sql) from error
 

@@ -1,6 +1,8 @@
 """Looks for leaks in a text or a site at a person's request, so often an hour, and keeps nothing of it."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
 
@@ -31,7 +33,7 @@ class LeakScans:
     def __init__(self, attempts: Attempts, *, allow_private: bool) -> None:
         self._attempts = attempts
         self._allow_private = allow_private
-        self._slots = asyncio.Semaphore(_MOST_AT_ONCE)
+        self._running = 0
 
     async def scan_text(self, connection_id: UUID, text: str) -> LeakReport:
         """Raises Invalid and TooMany."""
@@ -39,9 +41,8 @@ class LeakScans:
             raise Invalid.field("text", "Paste the text that is to be looked through.")
         if len(text) > MAX_TEXT:
             raise Invalid.field("text", f"At most {MAX_TEXT:,} characters. Paste a part of it.")
-        await self._count("leaks.text", connection_id, HOURLY_TEXTS)
         report = LeakReport()
-        async with self._slots:
+        async with self._take_turn("leaks.text", connection_id, HOURLY_TEXTS):
             await asyncio.to_thread(report.add_text, _PASTED, text)
         self._log_end("text", connection_id, report)
         return report
@@ -52,10 +53,9 @@ class LeakScans:
             url = parse_site_url(address)
         except ValueError as error:
             raise Invalid.field("url", str(error)) from None
-        await self._count("leaks.site", connection_id, HOURLY_SITES)
-        note_waiting("a site")
         scan = SiteScan(allow_private=self._allow_private)
-        async with self._slots:
+        async with self._take_turn("leaks.site", connection_id, HOURLY_SITES):
+            note_waiting("a site")
             try:
                 await scan.run(url)
             except SiteFetchError as error:
@@ -63,10 +63,17 @@ class LeakScans:
         self._log_end("site", connection_id, scan.report)
         return scan.report
 
-    async def _count(self, scope: str, connection_id: UUID, limit: Limit) -> None:
-        if self._slots.locked():
+    @asynccontextmanager
+    async def _take_turn(self, scope: str, connection_id: UUID, limit: Limit) -> AsyncIterator[None]:
+        """None waits: behind a few slow sites that would take minutes."""
+        if self._running >= _MOST_AT_ONCE:
             raise TooMany.retry_after(SITE_SECONDS, _BUSY)
-        await self._attempts.acquire(Attempt(scope, str(connection_id), limit, _ADVICE))
+        self._running += 1
+        try:
+            await self._attempts.acquire(Attempt(scope, str(connection_id), limit, _ADVICE))
+            yield
+        finally:
+            self._running -= 1
 
     def _log_end(self, source: str, connection_id: UUID, report: LeakReport) -> None:
         """Numbers only: neither what was looked through nor what was found."""
