@@ -151,6 +151,22 @@ async def test_what_cannot_be_asked_is_said(scanned: ScannedDatabase) -> None:
     assert "hidden" not in result.answers[0].problem
 
 
+async def test_an_error_does_not_quote_a_row(scanned: ScannedDatabase) -> None:
+    """The database's own text does, also of rows that the caller is not shown."""
+    await scanned.run(
+        f"""{NOTES}; CREATE POLICY cast_of ON notes FOR SELECT TO anon USING (title::int > 0);
+        CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''Titles are kept.''; END';
+        CREATE TRIGGER keeping BEFORE UPDATE OF title ON notes FOR EACH ROW EXECUTE FUNCTION keep()"""
+    )
+    read = await attempt(scanned, "select", role="anon")
+    assert (read.outcome, read.sqlstate) == (TrialOutcome.ERROR, "22P02")
+    verdict = describe_result(read)
+    assert verdict.sentence.endswith("A value does not have the form of its column's type.")
+    assert verdict.error == "(22P02)"
+    written = await attempt(scanned, "update", user_id=ADA, row='{"title": "x"}')
+    assert describe_result(written).error == "Titles are kept. (P0001)"
+
+
 async def test_rights_on_columns_and_without_reading(scanned: ScannedDatabase) -> None:
     await scanned.run(
         """CREATE TABLE logs (id int, text text, secret text); INSERT INTO logs SELECT n, 'a' FROM generate_series(1, 30) AS n;

@@ -124,6 +124,19 @@ async def test_hostile_names_are_names(scanned: ScannedDatabase) -> None:
     await scanned.run("TABLE kept")
 
 
+async def test_an_error_that_is_stored_quotes_no_value(scanned: ScannedDatabase) -> None:
+    await scanned.run(
+        """CREATE TABLE people (name text); INSERT INTO people VALUES ('hidden-1'); GRANT SELECT ON people TO anon;
+        ALTER TABLE people ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON people TO anon USING (name::int > 0)"""
+    )
+    proof = await probe_rows(scanned.acquire, table("people"), ROLES)
+    assert outcomes(proof)[ANON] == ProbeOutcome.ERROR
+    assert proof.probes[0].reason == "The database refused with the error 22P02."
+    await scanned.run("ALTER POLICY p ON people USING (EXISTS (SELECT FROM people))")
+    proof = await probe_rows(scanned.acquire, table("people"), ROLES)
+    assert "infinite recursion" in (proof.probes[0].reason or "")
+
+
 def test_the_request_that_is_shown_runs_nothing_else_in_a_shell() -> None:
     hostile = "x' -o /dev/null; touch /tmp/owned #$(id)`id`\n"
     for found in (ScannedObject(ObjectType.TABLE, hostile, hostile), ScannedObject(ObjectType.VIEW, "a b", "ä'\"")):

@@ -15,6 +15,7 @@ from basewarden.sentry.debugger.facts import DebuggedPolicy
 from basewarden.sentry.debugger.requests import TrialCommand, TrialRequest
 from basewarden.sentry.debugger.results import AskedPart, PolicyAnswer, TrialResult
 from basewarden.sentry.debugger.transactions import TrialTransaction
+from basewarden.sentry.error_words import hide_values
 from pgrest import DatabaseError, DbConnection, Rows, Statement
 
 MOST_SAMPLED: Final = 20
@@ -28,6 +29,8 @@ _METHODS: Final = {
     TrialCommand.UPDATE: "PATCH",
     TrialCommand.DELETE: "DELETE",
 }
+_RAISED: Final = "P0001"
+"""By a trigger, for who writes."""
 _PROBLEMS: Final[Mapping[str, str]] = {
     "42501": "it calls or reads something that this role may not",
     "57014": "it took too long",
@@ -66,7 +69,9 @@ class Trial:
     async def _try(self, statement: Statement) -> None:
         done = await self._transaction.attempt([*self._become(), statement])
         if isinstance(done, DatabaseError):
-            self._result.sqlstate, self._result.message = done.sqlstate, done.message
+            is_write = self._request.command is not TrialCommand.SELECT
+            shown = hide_values(done, _RAISED) if is_write else hide_values(done)
+            self._result.sqlstate, self._result.message = done.sqlstate, shown
         elif self._request.command is TrialCommand.SELECT:
             self._result.rows = _read_number(done)
         else:

@@ -73,7 +73,7 @@ def describe_result(result: TrialResult) -> TrialVerdict:
         _describe_outcome(result),
         tuple(_list_reasons(result)),
         [_describe_answer(one) for one in result.answers],
-        f"{result.message} ({result.sqlstate})" if shows_error else "",
+        f"{result.message} ({result.sqlstate})".strip() if shows_error else "",
     )
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from uuid import uuid4
 
 from basewarden.policy import is_sensitive_name
+from basewarden.sentry.error_words import hide_values
 from basewarden.sentry.rule import ObjectType, ScannedObject
 from basewarden.sentry.scans.asking import ask
 from basewarden.sentry.scans.running import Acquire
@@ -148,7 +149,8 @@ def _explain(caller: ProbeCaller, error: DatabaseError, role: str) -> RowProbe:
         return RowProbe(caller, ProbeOutcome.NOT_RUN, reason=f"The login may not become {role}: {error.message}.")
     if error.sqlstate == _NOT_ALLOWED:
         return RowProbe(caller, ProbeOutcome.DENIED)
-    return RowProbe(caller, ProbeOutcome.ERROR, reason=error.message)
+    reason = hide_values(error) or f"The database refused with the error {error.sqlstate}."
+    return RowProbe(caller, ProbeOutcome.ERROR, reason=reason)
 
 
 _SET_ROLE = 4
