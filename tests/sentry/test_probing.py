@@ -5,8 +5,10 @@ import shlex
 import pytest
 
 from basewarden.sentry.rule import ObjectType, ScannedObject, Severity
+from basewarden.sentry.rules import list_rules
 from basewarden.sentry.scans import probing
 from basewarden.sentry.scans.probing import MOST_ROWS, ProbeCaller, ProbeOutcome, Proof, probe_rows
+from basewarden.sentry.scans.running import run_rule
 from basewarden.sentry.scans.severity import weigh
 from basewarden.sentry.words import make_request
 from tests.sentry.conftest import ScannedDatabase, open_pool
@@ -135,6 +137,25 @@ async def test_an_error_that_is_stored_quotes_no_value(scanned: ScannedDatabase)
     await scanned.run("ALTER POLICY p ON people USING (EXISTS (SELECT FROM people))")
     proof = await probe_rows(scanned.acquire, table("people"), ROLES)
     assert "infinite recursion" in (proof.probes[0].reason or "")
+
+
+@pytest.mark.parametrize(
+    "setting", ["row_security = off", "quote_all_identifiers = on", "standard_conforming_strings = off"]
+)
+async def test_settings_of_the_database_change_no_outcome(scanned: ScannedDatabase, setting: str) -> None:
+    """Without row security, reading what policies show was an error, and read as denied."""
+    await scanned.run(
+        """CREATE TABLE people (name text); INSERT INTO people VALUES ('a'), ('b'); GRANT SELECT ON people TO anon;
+        ALTER TABLE people ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON people USING (name <> 'a\\')"""
+    )
+    before = [await run_rule(scanned.acquire, rule, ["public"]) for rule in list_rules()]
+    await scanned.run(f'ALTER DATABASE "{scanned.dsn.rpartition("/")[2]}" SET {setting}')
+    async with open_pool(scanned.dsn) as acquire:
+        proof = await probe_rows(acquire, table("people"), ROLES)
+        after = [await run_rule(acquire, rule, ["public"]) for rule in list_rules()]
+    first = proof.probes[0]
+    assert (first.caller, first.outcome, first.rows) == (ANON, ProbeOutcome.ROWS, 2)
+    assert [(one.state, one.found) for one in after] == [(one.state, one.found) for one in before]
 
 
 def test_the_request_that_is_shown_runs_nothing_else_in_a_shell() -> None:

@@ -8,7 +8,7 @@ from typing import Final, Self
 import postgast
 
 from basewarden.sentry.access.restoring import RestoreStep
-from basewarden.sentry.scans.asking import Asked
+from basewarden.sentry.scans.asking import PLAIN_SETTINGS, Asked
 from pgrest import DatabaseError, DbConnection, PgrestError, Rows, Statement, quote_ident, reset_and_commit, roll_back
 
 LOCK_SECONDS: Final = 2
@@ -22,7 +22,7 @@ _ASKED: Final = Statement("SAVEPOINT asked")
 _BACK: Final = (Statement("ROLLBACK TO SAVEPOINT asked"), Statement("RELEASE SAVEPOINT asked"))
 _SETTINGS: Final = (
     "SELECT pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('lock_timeout', $2, true),"
-    " pg_catalog.set_config('search_path', $3, true), pg_catalog.set_config('jit', 'off', true),"
+    f" pg_catalog.set_config('search_path', $3, true), {PLAIN_SETTINGS},"
     " pg_catalog.set_config('idle_in_transaction_session_timeout', $4, true)"
 )
 _READ_ONLY: Final = f"{_SETTINGS}, pg_catalog.set_config('transaction_read_only', 'on', true)"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from basewarden.sentry.scans.asking import PLAIN_SETTINGS
 from pgrest import DatabaseError, DbConnection, Rows, Statement, quote_ident, roll_back
 
 TRIAL_SECONDS: Final = 4.0
@@ -25,9 +26,8 @@ class TrialTransaction:
             Statement("BEGIN READ ONLY" if is_read_only else "BEGIN"),
             Statement(
                 "SELECT pg_catalog.set_config('statement_timeout', $1, true),"
-                " pg_catalog.set_config('lock_timeout', $2, true), pg_catalog.set_config('jit', 'off', true),"
-                " pg_catalog.set_config('row_security', 'on', true),"
-                " pg_catalog.set_config('search_path', $3, true)",
+                " pg_catalog.set_config('lock_timeout', $2, true),"
+                f" pg_catalog.set_config('search_path', $3, true), {PLAIN_SETTINGS}",
                 (b"%d" % round(TRIAL_SECONDS * 1000), b"%d" % round(LOCK_SECONDS * 1000), b"pg_catalog, pg_temp"),
             ),
         ]
