@@ -33,6 +33,6 @@ def make_request(found: ScannedObject) -> str:
 
 
 def _quote_argument(text: str) -> str:
-    """For a shell: whoever names a schema may want to run something where the request is tried."""
+    """For a shell: the name of a schema may hold a quote, and a command behind it."""
     escaped = text.replace("'", "'\\''")
     return f"'{escaped}'"
