@@ -95,7 +95,9 @@ class Asking:
 
 @st.composite
 def _fields(draw: st.DrawFn, table: str, depth: int = 0) -> str:
-    names = _weigh(table, also=("*", "*", "*", "ctid", "count()"))
+    # where the rows of a table without rules lie, as anybody may see, depends on when its pages were last tidied
+    place = ["ctid"] if table in _RULES else []
+    names = _weigh(table, also=("*", "*", "*", *place, "count()"))
     parts = []
     for name in draw(st.lists(names, min_size=0, max_size=3)):
         shape = draw(
