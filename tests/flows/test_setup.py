@@ -26,18 +26,18 @@ def venv(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """What pip is told to do."""
+    """The arguments of each run of pip."""
     found: list[list[str]] = []
     monkeypatch.setattr(environment, "run_pip", lambda command, _: found.append(command))
     return found
 
 
-def test_uv_knows_where_packages_come_from_unless_pip_is_told() -> None:
+def test_pip_without_settings_has_no_index_of_its_own() -> None:
     assert not environment.has_own_index(OWN)
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_where_pip_is_told_of_another_index_it_installs(name: str, venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pip_with_another_index_installs(name: str, venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "1" if name == "PIP_NO_INDEX" else "https://packages.example.com/simple")
     assert environment.has_own_index(OWN)
     monkeypatch.setattr(environment, "has_own_index", lambda _: True)
