@@ -61,6 +61,16 @@ async def test_a_fix_is_tried_applied_and_undone(workshop: Workshop) -> None:
     assert "ada@secret" not in str(await bench.own("SELECT before, after, sql, inverse FROM sentry_changes"))
 
 
+async def test_a_scan_of_other_schemas_leaves_a_fix_as_it_was(workshop: Workshop) -> None:
+    """The rule was asked for the schemas of the last scan only, and so did not find it any more."""
+    bench = await open_bench(workshop)
+    assert (await scan(bench.shop, schemas=["elsewhere"]))["status"] == "done"
+    tried = await bench.fix("preview")
+    assert tried.status_code == 200, tried.text
+    assert tried.json()["closes"]
+    assert (await bench.fix()).status_code == 200
+
+
 async def test_what_changed_after_the_fix_is_not_undone_with_it(workshop: Workshop) -> None:
     bench = await open_bench(workshop)
     assert (await bench.fix()).status_code == 200

@@ -84,6 +84,27 @@ async def test_a_hole_is_found_proved_and_closed(workshop: Workshop) -> None:
     assert [one["kind"] for one in detail["history"]] == ["reopened", "resolved", "opened"]
 
 
+async def test_megabytes_of_policies_are_not_kept_with_each_finding(workshop: Workshop) -> None:
+    bench = await open_holes(workshop)
+    long = f"email <> '{'x' * 30_000}'"
+    for number in range(3):
+        await bench.run(f"CREATE POLICY long_{number} ON people USING ({long})")
+    await bench.run("ALTER TABLE people ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of ON people USING (true)")
+    assert (await scan(bench))["status"] == "done"
+    finding = (await list_findings(bench, "?rule=policy_always_true_read"))["people"]
+    detail = await bench.person.get(here(bench, f"/findings/{finding['id']}"))
+    assert len(detail.text) < 50_000
+    assert detail.json()["evidence"]["catalog"]["left_out"] == ["policies"]
+    page = await bench.person.get(f"/c/{bench.connection_id}/sentry/{finding['id']}")
+    assert page.status_code == 200
+    assert "Too long to be kept" in page.text
+    for number in range(70):
+        await bench.run(f"CREATE POLICY longer_{number} ON people USING ({long})")
+    for path in (f"/c/{bench.connection_id}/sentry/tables/public.people", here(bench, "/tables/public.people")):
+        refused = await bench.person.get(path)
+        assert (refused.status_code, "too long to be shown" in refused.text) == (409, True)
+
+
 async def test_a_list_that_is_open_on_purpose_is_another_finding(workshop: Workshop) -> None:
     bench = await open_holes(workshop)
     await scan(bench)

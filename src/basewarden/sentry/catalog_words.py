@@ -11,6 +11,7 @@ _LABELS: Final = {
     "direct": "Members",
     "functions": "Functions",
     "grants": "Default privileges",
+    "left_out": "Too long to be kept",
     "paths": "Shows rows of",
     "privileges": "Privileges",
     "rights": "May be used by",

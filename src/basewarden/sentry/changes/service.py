@@ -42,6 +42,7 @@ from basewarden.sentry.errors import (
     QuarantineDrift,
 )
 from basewarden.sentry.models import ChangeKind, ChangeStatus, FindingStatus, SentryChange, SentryFinding
+from basewarden.sentry.rule import ObjectType
 from basewarden.sentry.rules import list_rules
 from basewarden.sentry.scans.running import Acquire
 from basewarden.sentry.scans.storing import read_object
@@ -122,7 +123,9 @@ class Changes:
         async with self._database.read_only() as session:
             last = await queries.find_last_scan(session, finding.connection_id)
         found = read_object(finding)
-        schemas = last.schemas if last is not None else [found.schema or "public"]
+        own = found.name if found.type is ObjectType.SCHEMA else found.schema
+        asked = last.schemas if last is not None else ["public"]  # perhaps others than the finding's own
+        schemas = list(dict.fromkeys([*asked, *([own] if own else ())]))
         return TriedFix(rule, finding.fingerprint, found, schemas, finding.fix)
 
     # Quarantine ---------------------------------------------------------------------------------------------

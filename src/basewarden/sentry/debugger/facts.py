@@ -7,11 +7,14 @@ from typing import Final, Literal
 import msgspec
 
 from basewarden.errors import NotFound
+from basewarden.sentry.debugger.errors import TrialFailed
 from basewarden.sentry.policies.shape import PolicyShape, assess_expression
 from basewarden.sentry.scans.asking import ask
 from pgrest import DbConnection, Statement, quote_name
 
 _SECONDS: Final = 3.0
+_MOST_BYTES: Final = 2_000_000
+"""A page shows all of it."""
 # The role is the member's, where the owner has set one; the login may become others. Superusers pass every policy.
 # A write to a table is one to its partitions and to tables that inherit from it: their triggers run, too.
 _FACTS: Final = """
@@ -236,9 +239,12 @@ async def list_tables(connection: DbConnection, text: str) -> Sequence[ListedTab
 
 
 async def load_table(connection: DbConnection, schema: str, name: str, member_role: str | None) -> DebuggedTable:
-    """`member_role` is the role that the owner has set for requests. Raises NotFound and DatabaseError."""
+    """`member_role` is the role that the owner has set for requests. Raises NotFound, TrialFailed and DatabaseError."""
     role = member_role.encode() if member_role is not None else None
     (rows,) = await ask(connection, _SECONDS, [Statement(_FACTS, (schema.encode(), name.encode(), role))])
     if not rows.rows:
         raise NotFound("There is no such table. Views have no row level security of their own.")
-    return _decode(rows.rows[0][0] or b"")
+    text = rows.rows[0][0] or b""
+    if len(text) > _MOST_BYTES:
+        raise TrialFailed(f"Its policies and columns are too long to be shown: {len(text):,} bytes.")
+    return _decode(text)

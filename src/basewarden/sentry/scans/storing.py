@@ -1,8 +1,10 @@
 """Stores what a scan found: new findings, those that are still there, and those that are gone."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
+
+import msgspec
 
 from basewarden.core.ids import make_id
 from basewarden.db import WriteSession
@@ -14,6 +16,9 @@ from basewarden.sentry.scans.running import RuleFinding
 from basewarden.sentry.scans.scan import ScanResult
 from basewarden.sentry.scans.severity import weigh
 from basewarden.sentry.words import make_request
+
+MOST_OF_A_FACT: Final = 50_000
+"""Bytes of JSON: a table may have megabytes of policies, each rule repeats them, and lists read 200 findings."""
 
 
 class ScanChanges(NamedTuple):
@@ -94,13 +99,20 @@ def _make_values(found: RuleFinding, proof: Proof) -> dict[str, Any]:
         "explanation": verdict.explanation,
         "object": found.hit.object._asdict(),
         "evidence": {
-            "catalog": {"roles": list(found.hit.roles), **found.hit.facts},
+            "catalog": {"roles": list(found.hit.roles), **_cut_facts(found.hit.facts)},
             "probes": [show_probe(one) for one in proof.probes],
             "isEmpty": proof.is_empty,
         },
         "request": make_request(found.hit.object) if found.rule.reads_rows else None,
         "fix": verdict.fix,
     }
+
+
+def _cut_facts(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without those that are too long to keep with each finding, whose names are kept."""
+    left_out = [name for name, value in facts.items() if len(msgspec.json.encode(value)) > MOST_OF_A_FACT]
+    kept = {name: value for name, value in facts.items() if name not in left_out}
+    return {**kept, "left_out": left_out} if left_out else kept
 
 
 def show_probe(probe: RowProbe) -> Mapping[str, Any]:
