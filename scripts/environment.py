@@ -21,8 +21,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 SETS = ("run", "demo", "dev")
 INSTALLER = "installer"
 """The locked set that holds uv, which installs the others."""
-OWN_INDEX = ("index-url", "extra-index-url", "no-index", "proxy")
-"""Settings of pip that say where packages come from; uv would not know them."""
+ABOUT_SOURCES = ("index", "proxy")
+"""Words in the names of pip's settings that say where packages come from; uv would not know them."""
 
 
 class SetupError(Exception):
@@ -197,7 +197,7 @@ def has_own_index(venv: Path) -> bool:
         [*pip_for(venv), "config", "list"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     names = [line.partition("=")[0].rpartition(".")[2] for line in listed.stdout.splitlines()]
-    return listed.returncode != 0 or any(name in OWN_INDEX for name in names)
+    return listed.returncode != 0 or any(word in name for word in ABOUT_SOURCES for name in names)
 
 
 def run_pip(command: list[str], total: int) -> None:
