@@ -1,11 +1,11 @@
 /**
- * The box in a grid's corner ticks every row of the page; the bar says how many are selected, copies and clears them. Enter on a
+ * The box in the corner of a grid, or in the bar of a list, ticks every row of the page; the bar says how many are selected, copies and clears them. Enter on a
  * box never sends a form.
  */
 import { onClick } from "./events.js";
 import { showToast } from "./toast.js";
 
-const BOXES = 'input[name="key"][form]';
+const BOXES = ".tick input[name][form]";
 
 function showCount(): void {
   const count = document.querySelectorAll(`${BOXES}:checked`).length;
@@ -46,7 +46,7 @@ document.addEventListener("change", (event) => {
   if (!(box instanceof HTMLInputElement)) return;
   const form = box.closest<HTMLElement>("[data-tick-all]")?.dataset["tickAll"];
   if (form !== undefined)
-    for (const tick of document.querySelectorAll<HTMLInputElement>(`input[name="key"][form="${form}"]`)) tick.checked = box.checked;
+    for (const tick of document.querySelectorAll<HTMLInputElement>(`.tick input[name][form="${form}"]`)) tick.checked = box.checked;
   showCount();
 });
 

@@ -257,7 +257,7 @@ async def test_pages_offer_what_lets_a_request_pass(workshop: Workshop) -> None:
     ("code", "owner", "editor", "viewer"),
     [
         ("row_limit", ("Change limits…", "/edit"), ("Open agent", ""), ("Open agent", "")),
-        ("egress_blocked", ("Release…", "/release"), ("Release…", "/release"), ("Open agent", "")),
+        ("egress_blocked", ("Release agent…", "/release"), ("Release agent…", "/release"), ("Open agent", "")),
         ("agent_paused", ("Resume…", "/resume"), ("Resume…", "/resume"), ("Open agent", "")),
         ("capture_blind", ("Open agent", ""), ("Open agent", ""), ("Open agent", "")),
     ],

@@ -136,3 +136,18 @@ async def test_a_session_that_was_just_frozen_is_not_counted_as_running(workshop
         path = f"/c/{bench.connection_id}/sessions/{session['id']}/{what}"
         done = await bench.person.post(path, data={"reason": "because"})
         assert words in (await bench.person.get(done.headers["location"])).text
+
+
+async def test_the_page_of_a_new_agent_counts_it(workshop: Workshop) -> None:
+    bench = await workshop.bench(_NOTES)
+    pages = f"/c/{bench.connection_id}/agents"
+    await bench.agent()
+    assert _in_use(1) in (await bench.person.get(pages)).text
+    made = await bench.person.post(pages, data={"name": "second", "access": "read", "reach": "all"})
+    assert made.status_code == 201, made.text
+    assert _in_use(2) in made.text
+    assert _in_use(2) in (await bench.person.get(pages)).text
+
+
+def _in_use(number: int) -> str:
+    return f'<span class="visually-hidden">, {number} in use</span>'

@@ -6,7 +6,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.fixtures.bench import Bench, BenchAgent, Workshop
+from tests.fixtures.bench import Backend, Bench, BenchAgent, Workshop, on_both_backends
 
 NOTES = """
     CREATE TABLE notes (id int PRIMARY KEY, body text, n numeric);
@@ -293,14 +293,18 @@ async def test_a_receipt_names_rows_as_the_preview_did(workshop: Workshop) -> No
     assert "in 2 tables" in preview
 
 
-async def test_newer_edits_of_one_session_lead_to_its_undo(bench: Bench, agent: BenchAgent) -> None:
+async def test_newer_edits_of_one_session_are_said_with_what_restores_over_them(
+    bench: Bench, agent: BenchAgent
+) -> None:
     first = (await agent.write("PATCH", "/notes?id=lt.4", {"body": "x"})).session_id
     again = {"x-basewarden-session": "again"}
     second = (await agent.write("PATCH", "/notes?id=lt.4", {"body": "y"}, headers=again)).session_id
     preview = await open_page(bench, f"/{first}/undo")
     assert "3 newer edits: nothing to undo unless you choose" in preview
     assert "3 rows were written by" in preview
-    assert f'href="/c/{bench.connection_id}/sessions/{second}/undo"' in preview
+    assert f'href="/c/{bench.connection_id}/sessions/{second}"' in preview
+    assert "Choose <i>Restore</i> to set them back" in preview
+    assert "Undo that session first" not in preview  # what is chosen here restores them, in any order of undos
     assert preview.count("data-chip=") == 0  # a single table needs no jump
     page = await open_page(bench, f"/{first}")
     assert page.count('set <b class="data">y</b> afterwards') == 6
@@ -349,3 +353,46 @@ async def test_a_form_comes_back_only_to_a_page_of_its_connection(bench: Bench, 
         answer = await bench.person.post(path, data={"back": back})
         assert answer.status_code == 303, back
         assert "/undos/" in answer.headers["location"], back
+
+
+@on_both_backends
+async def test_a_preview_warns_of_values_that_an_undone_session_wrote(workshop: Workshop, backend: Backend) -> None:
+    bench = await workshop.bench(NOTES)
+    agent = await bench.agent()
+    first = (await agent.write("PATCH", "/notes?id=lt.4", {"body": "wrecked"})).session_id
+    repair = {"x-basewarden-session": "repair"}
+    second = (await agent.write("PATCH", "/notes?id=lt.3", {"body": "repaired"}, headers=repair)).session_id
+    await agent.write("DELETE", "/notes?id=eq.2", headers=repair)
+    before = await open_page(bench, f"/{second}/undo")
+    assert "undone session" not in before
+    await request_undo(bench, first, onConflict="skip")
+    preview = await open_page(bench, f"/{second}/undo")
+    assert "This brings back what an undone session wrote" in preview
+    assert "2 rows would get values" in preview
+    assert f'href="/c/{bench.connection_id}/sessions/{first}"' in preview
+    assert f'href="/c/{bench.connection_id}/sessions/{first}/undo"' in preview
+    assert '<ins class="change-undone">wrecked</ins>' in preview
+    assert '<ins class="change-new">wrecked</ins>' not in preview
+    answer = await bench.person.post(
+        f"/api/connections/{bench.connection_id}/sessions/{second}/undo", json={"mode": "preview"}
+    )
+    assert answer.json()["bringsBack"] == [{"sessionId": first, "rows": 2}]
+    third = (
+        await agent.write("PATCH", "/notes?id=eq.1", {"body": "later"}, headers={"x-basewarden-session": "3"})
+    ).session_id
+    assert "undone session" not in await open_page(bench, f"/{third}/undo")
+    assert '<span class="change-undone">wrecked</span>' in await open_page(bench, f"/{second}/undo")
+
+
+async def test_a_redo_finds_rows_deleted_that_a_session_deleted(bench: Bench, agent: BenchAgent) -> None:
+    await bench.run("UPDATE notes SET body = 'same' WHERE id IN (1, 2)")
+    first = (await agent.write("DELETE", "/notes?id=eq.1")).session_id
+    done = await bench.person.post(
+        f"/api/connections/{bench.connection_id}/sessions/{first}/undo", json={"mode": "apply"}
+    )
+    undo = done.json()["undoSessionId"]
+    await agent.write("DELETE", "/notes?id=eq.1", headers={"x-basewarden-session": "again"})
+    page = await open_page(bench, f"/{undo}/undo")
+    assert "another key" not in page
+    assert "changed outside Basewarden" not in page
+    assert "2 rows are as before the undo already" in page

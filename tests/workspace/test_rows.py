@@ -426,3 +426,13 @@ async def test_a_list_is_edited_one_value_per_line(store: Store) -> None:
     page = (await store.owner.get(store.row("lamps", "1") + "?edit=1")).text
     assert 'name="a.parts"' not in page
     assert "{a,NULL}" in page
+
+
+async def test_what_holds_on_to_which_of_several_rows_is_said_with_a_link(store: Store) -> None:
+    await store.behind.execute("insert into makers (id, name) values (90, 'Free'), (91, 'Freer')")
+    asked = (await store.owner.get(f"{store.table('makers')}/+delete", params={"key": ["1", "90"]})).text
+    held = re.search(r'refers? to them: <a href="([^"]*)">lamps of ([^<]*)</a>\.', asked)
+    assert held is not None
+    assert "Free" not in held[2]
+    rows = await store.owner.get(unescape(held[1]))
+    assert rows.status_code == 200

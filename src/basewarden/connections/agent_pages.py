@@ -32,12 +32,14 @@ from basewarden.connections.models import Access, Agent, AgentState, Connection,
 from basewarden.connections.routes import AgentsDep, parse_agent_id
 from basewarden.connections.stop_words import list_agent_dialogs, make_connection_dialog, make_reads_dialog
 from basewarden.core.addresses import table_path
+from basewarden.db import ReadSession
 from basewarden.errors import AppError
 from basewarden.web import (
     DatabaseDep,
     PagesDep,
     Reading,
     SettingsDep,
+    ShellDep,
     Writing,
     inject,
     parse_form,
@@ -168,6 +170,7 @@ async def post_agent(
     confirmation: FormConfirmationDep,
     settings: SettingsDep,
     client_info: ClientInfoDep,
+    shell: ShellDep,
 ) -> Response:
     """Creates an agent. Does not redirect, because only this response contains the token.
 
@@ -192,6 +195,7 @@ async def post_agent(
         assert agent_id is not None
         return confirmation.finish(_redirect_again(member, agent_id))
     example = await form_page.tables.find_example(member.connection.id, agent.example_tables, agent.columns or {})
+    await shell.count_again(request, ReadSession(session), member.connection.id)
     page = show_token(request, pages, settings, agent, token, example)
     return confirmation.finish(page)
 

@@ -22,6 +22,7 @@ from basewarden.core.ids import make_id
 from basewarden.core.tokens import hash_token, is_checked_token, make_checked_token
 from basewarden.db import Database, Listener, ReadSession, WriteSession
 from basewarden.errors import NotFound
+from basewarden.web import COUNTS_TOPIC
 
 TOKEN_PREFIX = "bwa"  # noqa: S105 - what a secret scanner looks for
 _HINT_LENGTH = 4
@@ -119,6 +120,7 @@ class Agents:
         agent = await queries.insert_agent(session, values)
         if agent is None:
             raise AgentExists
+        await self._listener.announce(session, COUNTS_TOPIC, str(connection.id))
         await self._record(session, member, EventKind.AGENT_TOKEN_MADE, agent, client_info)
         return agent, token
 

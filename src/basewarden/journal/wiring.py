@@ -56,7 +56,7 @@ def wire(registry: Registry) -> None:
     shell = registry.get(Shell)
     counts = SidebarCounts(registry.get(Database), listener)
     registry.add(counts)
-    shell.count_with(counts.count)
+    shell.count_with(counts.count, counts.read)
     shell.explain_freezes_with(partial(find_freeze, registry.get(Database)))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from basewarden.sentry.policies.sql import ShownPolicy, show_policies
 from basewarden.sentry.proof_words import ShownProbe, describe_emptiness, describe_proof, show_probes
 from basewarden.sentry.rule import ObjectType
 from basewarden.sentry.rule_pages import RulePage, list_titles, read_rule_page
+from basewarden.sentry.rules import list_rules
 from basewarden.sentry.scans.storing import read_object
 from basewarden.sentry.service import FindingDetail
 
@@ -90,6 +92,12 @@ class ShownFinding:
     """Where a table's policies are explained and tried."""
 
 
+@cache
+def _list_reading() -> frozenset[str]:
+    """The rules about rows that can be read: what a probe read says nothing of others, as who may write."""
+    return frozenset(rule.id for rule in list_rules() if rule.reads_rows)
+
+
 def show_line(finding: SentryFinding) -> FindingLine:
     return FindingLine(
         id=finding.id,
@@ -99,7 +107,7 @@ def show_line(finding: SentryFinding) -> FindingLine:
         rule_title=list_titles().get(finding.rule, finding.rule),
         kind=finding.object["type"],
         name=name_object(finding.object),
-        proof=describe_proof(finding.evidence),
+        proof=describe_proof(finding.evidence) if finding.rule in _list_reading() else "",
         status=finding.current_status,
         since=finding.first_seen_at,
         last_seen=finding.last_seen_at,

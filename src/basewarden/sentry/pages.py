@@ -167,8 +167,7 @@ async def post_scan(member: Editor, session: Writing, scans: ScansDep) -> Respon
 
 @router.get("/scans/{scan_id}")
 async def get_scan_page(request: Request, scan_id: str, member: Viewer, db: Reading, pages: PagesDep) -> Response:
-    severities = await queries.list_rule_severities(db, member.connection.id)
-    scan = show_scan(await get_scan(db, member.connection.id, scan_id), severities)
+    scan = show_scan(await get_scan(db, member.connection.id, scan_id))
     return pages.render(request, "sentry/scan.html", here=f"{_path(member)}/scans/{scan.id}", scan=scan)
 
 

@@ -9,10 +9,12 @@ from sqlalchemy import RowMapping, and_, case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from basewarden.db import WriteSession, delete_some, stream_by_id
+from basewarden.db import WriteSession, delete_some, notify, stream_by_id
 from basewarden.sentry.models import FindingEvent, FindingStatus, ScanStatus, SentryFinding, SentryScan
-from basewarden.sentry.rule import Severity
+from basewarden.sentry.rule import ObjectType, Severity
+from basewarden.web import COUNTS_TOPIC
 
+_MOST_BY_TABLE = 5_000
 _SEVERITIES = {severity.value: number for number, severity in enumerate(Severity)}
 _IS_READ = SentryFinding.evidence["probes"].contains([{"outcome": "rows"}])
 _IS_OVER = and_(SentryFinding.status == FindingStatus.ACKNOWLEDGED, SentryFinding.acknowledged_until <= func.now())
@@ -107,6 +109,11 @@ async def list_unresolved(
     return (await session.scalars(query)).all()
 
 
+async def announce_counts(session: WriteSession, connection_id: UUID) -> None:
+    """Other findings are open after this transaction: sidebars count them again."""
+    await notify(session, COUNTS_TOPIC, str(connection_id))
+
+
 async def update_finding(session: WriteSession, finding_id: UUID, values: Mapping[str, Any]) -> None:
     await session.execute(update(SentryFinding).where(SentryFinding.id == finding_id).values(values))
 
@@ -153,6 +160,16 @@ async def list_findings(
     return (await session.scalars(query.offset(offset).limit(limit))).all()
 
 
+async def list_open_by_table(session: AsyncSession, connection_id: UUID) -> dict[tuple[str, str], list[SentryFinding]]:
+    """The open findings about tables and their columns, by schema and table, the worst first."""
+    query = select(SentryFinding).where(SentryFinding.connection_id == connection_id, _STATUS == FindingStatus.OPEN)
+    query = query.where(SentryFinding.object["type"].astext == ObjectType.TABLE).order_by(_RANK, SentryFinding.id)
+    found: dict[tuple[str, str], list[SentryFinding]] = {}
+    for finding in await session.scalars(query.limit(_MOST_BY_TABLE)):
+        found.setdefault((finding.object["schema"], finding.object["name"]), []).append(finding)
+    return found
+
+
 async def count_findings(
     session: AsyncSession, connection_id: UUID, rule: str | None = None
 ) -> dict[tuple[str, str], int]:
@@ -168,14 +185,6 @@ async def count_open_findings(session: AsyncSession, connection_id: UUID) -> dic
     query = select(SentryFinding.severity, func.count().label("number")).group_by(SentryFinding.severity)
     query = query.where(SentryFinding.connection_id == connection_id, _STATUS == FindingStatus.OPEN)
     return {row.severity: row.number for row in await session.execute(query)}
-
-
-async def list_rule_severities(session: AsyncSession, connection_id: UUID) -> dict[str, str]:
-    """By rule, how bad the worst of its findings is."""
-    query = select(SentryFinding.rule, func.min(_RANK)).where(SentryFinding.connection_id == connection_id)
-    ranks = {rank: severity for severity, rank in _SEVERITIES.items()}
-    found = await session.execute(query.group_by(SentryFinding.rule))
-    return {rule: ranks[rank] for rule, rank in found if rank in ranks}
 
 
 async def list_found_rules(session: AsyncSession, connection_id: UUID) -> Sequence[str]:

@@ -27,8 +27,7 @@ _STATES: Final = {
     RuleState.NOT_RUN: "could not run",
     RuleState.NOT_APPLICABLE: "does not apply",
 }
-_NONE_KNOWN: Final[Mapping[str, str]] = {}
-_SEVERITIES: Final = (*Severity, "")
+_SEVERITIES: Final = tuple(severity.value for severity in Severity)
 _ORDER: Final = ("failed", "could not run", _IN_PART, "ran", _WAITING, "does not apply")
 
 
@@ -36,7 +35,7 @@ _ORDER: Final = ("failed", "could not run", _IN_PART, "ran", _WAITING, "does not
 class RuleLine:
     """What became of one rule in a scan; `time` is "" where it did not run.
 
-    `severity` is that of the worst of its findings, "" where none is known any more.
+    `severities` are those of its findings with their numbers, the worst first; empty until the scan has ended.
     """
 
     id: str
@@ -45,7 +44,7 @@ class RuleLine:
     reason: str
     findings: int
     time: str
-    severity: str = ""
+    severities: Sequence[tuple[str, int]] = ()
 
     @property
     def is_blind(self) -> bool:
@@ -84,7 +83,7 @@ class ShownScan:
     def found(self) -> Sequence[RuleLine]:
         """Rules with findings, the worst first."""
         found = [one for one in self.rules if one.findings]
-        return sorted(found, key=lambda one: (_SEVERITIES.index(one.severity), -one.findings, one.title))
+        return sorted(found, key=lambda one: (_rank(one), -one.findings, one.title))
 
     @property
     def clean(self) -> Sequence[RuleLine]:
@@ -129,9 +128,8 @@ class ShownScan:
         return next((one.title for one in self.rules if one.state == _WAITING), "")
 
 
-def show_scan(scan: SentryScan, severities: Mapping[str, str] = _NONE_KNOWN) -> ShownScan:
-    """`severities` are by rule, for the page that lists them."""
-    rules = [_show_rule(one, severities) for one in scan.rules]
+def show_scan(scan: SentryScan) -> ShownScan:
+    rules = [_show_rule(one) for one in scan.rules]
     is_running = scan.status == ScanStatus.RUNNING
     if is_running:
         known = {one.id for one in rules}
@@ -162,7 +160,11 @@ def show_seconds(seconds: float) -> str:
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
 
 
-def _show_rule(outcome: Mapping[str, Any], severities: Mapping[str, str]) -> RuleLine:
+def _rank(line: RuleLine) -> int:
+    return min((_SEVERITIES.index(severity) for severity, _ in line.severities), default=len(_SEVERITIES))
+
+
+def _show_rule(outcome: Mapping[str, Any]) -> RuleLine:
     state, reason = RuleState(outcome["state"]), outcome["reason"] or ""
     has_run = state in (RuleState.RAN, RuleState.FAILED)
     return RuleLine(
@@ -172,7 +174,7 @@ def _show_rule(outcome: Mapping[str, Any], severities: Mapping[str, str]) -> Rul
         reason=reason,
         findings=outcome["findings"],
         time=show_seconds(outcome["durationMs"] / 1000) if has_run else "",
-        severity=severities.get(outcome["rule"], ""),
+        severities=[(one, number) for one in _SEVERITIES if (number := outcome.get("severities", {}).get(one))],
     )
 
 

@@ -29,6 +29,11 @@ class RuleOut(ResponseBody):
     state: Literal["ran", "failed", "not_run", "not_applicable"]
     reason: str | None
     findings: int
+    severities: dict[Literal["critical", "warning", "info"], int] = Field(
+        default_factory=dict,
+        description="How many of the findings are so bad; empty until the scan has ended.",
+        examples=[{"critical": 2, "info": 3}],
+    )
     duration_ms: int
 
 

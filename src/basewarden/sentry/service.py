@@ -1,6 +1,6 @@
 """Starts scans, runs them as jobs, and lets people decide about findings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ from basewarden.sentry.rules import list_rules
 from basewarden.sentry.scans.running import Acquire, RuleOutcome
 from basewarden.sentry.scans.scan import Scan, ScanResult
 from basewarden.sentry.scans.schema_choice import ExposedSchemas, choose_schemas
-from basewarden.sentry.scans.storing import list_gone, read_object, store_findings
+from basewarden.sentry.scans.storing import count_severities, list_gone, read_object, store_findings
 from pgrest import DatabaseError, DbConnection, PgrestError
 
 SCAN_JOB = "sentry_scan"
@@ -44,6 +44,7 @@ SILENCE = timedelta(minutes=2)
 MAX_UNTIL = timedelta(days=366)
 _LOST = "The process that ran it has ended."
 _CLOSE_SILENT = "sentry_silent"
+_NONE_KNOWN: Mapping[str, int] = {}
 _log = structlog.get_logger()
 
 
@@ -119,7 +120,10 @@ class Scans:
             changed = await list_changed_since(unit, connection_id, scan.started_at)
             changes = await store_findings(unit, connection_id, scan_id, schemas.names, running.result, changed)
             await open_lost(unit, lost, scan_id)
-            values = {"status": ScanStatus.DONE, "finished_at": datetime.now(UTC), **changes._asdict()}
+            severities = count_severities(running.result)
+            rules = [show_outcome(one, severities[one.rule.id]) for one in running.result.outcomes]
+            ended = {"status": ScanStatus.DONE, "finished_at": datetime.now(UTC)}
+            values = {**ended, "rules": rules, **changes._asdict()}
             await queries.update_running_scan(unit, scan_id, values)
         _log.info("sentry.scanned", connection=str(connection_id), opened=changes.opened, closed=changes.closed)
 
@@ -151,13 +155,14 @@ class Scans:
             await queries.fail_silent_scans(session, SILENCE, _LOST)
 
 
-def show_outcome(outcome: RuleOutcome) -> dict[str, Any]:
-    """As the API gives it."""
+def show_outcome(outcome: RuleOutcome, severities: Mapping[str, int] = _NONE_KNOWN) -> dict[str, Any]:
+    """As the API gives it. How bad its findings are is known once all were tried, at the end of a scan."""
     return {
         "rule": outcome.rule.id,
         "state": outcome.state,
         "reason": outcome.reason,
         "findings": len(outcome.found),
+        "severities": dict(severities),
         "durationMs": round(outcome.seconds * 1000),
     }
 
@@ -214,6 +219,7 @@ async def change_finding(
     event = {"id": make_id(), "finding_id": found.id, "kind": "opened_again" if is_open else "acknowledged"}
     by = {"reason": change.reason, "actor_id": actor[0], "actor_name": actor[1]}
     await queries.insert_events(session, [{**event, **by}])
+    await queries.announce_counts(session, connection_id)
 
 
 def _check_change(found: SentryFinding, change: FindingChange) -> None:

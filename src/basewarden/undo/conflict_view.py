@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from basewarden.journal import encode_key, list_row_history, list_session_rows
 from basewarden.undo.diff_view import make_table_id
 from basewarden.undo.planning.samples import MAX_LABEL, MAX_VALUE, show_short_key
 from basewarden.undo.queries import count_newer_edits
-from basewarden.undo.receipt import RowConflict
+from basewarden.undo.receipt import BroughtBackColumns, RowConflict
 from basewarden.undo.session_name import describe_session
 
 CONFLICTS_COUNTED = 2_000
@@ -47,6 +47,8 @@ class ConflictValue:
     now: str | None
     is_known: bool = True
     """Whether it is recorded what the row has now."""
+    undone_by: UUID | None = None
+    """The session that wrote the earlier value, where that is undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,13 @@ class ConflictView:
 
 @dataclass(frozen=True, slots=True)
 class NewerSession:
-    """Another session that wrote `count` of the rows in conflict last."""
+    """Another session that wrote `count` of the rows in conflict last; `can_restore`: over what it wrote."""
 
     id: UUID
     name: str
     caller: str
     count: int
+    can_restore: bool
 
 
 async def describe_conflicts(
@@ -89,17 +92,28 @@ async def describe_conflicts(
     conflicts: Sequence[RowConflict],
     names: Names,
     chosen: Collection[str | None],
+    brought_back: BroughtBackColumns,
 ) -> tuple[ConflictView, ...]:
     """`chosen` are the ids of conflicts that are settled by restoring the row."""
     named = await _find_named_columns(db, session_id, conflicts)
     return tuple(
         [
-            await _describe_conflict(
-                db, connection_id, session_id, conflict, names, chosen, named.get(_find_place(conflict))
+            _mark_undone(
+                await _describe_conflict(
+                    db, connection_id, session_id, conflict, names, chosen, named.get(_find_place(conflict))
+                ),
+                brought_back.get(((conflict.schema, conflict.table), conflict.key), {}),
             )
             for conflict in conflicts
         ]
     )
+
+
+def _mark_undone(view: ConflictView, undone: Mapping[str, UUID]) -> ConflictView:
+    """Marks the earlier values that a session wrote which is undone."""
+    if not undone:
+        return view
+    return replace(view, values=tuple(replace(one, undone_by=undone.get(one.column)) for one in view.values))
 
 
 _Place = tuple[str, str, tuple[str, ...]]
@@ -133,14 +147,19 @@ async def _find_named_columns(
 async def list_newer_sessions(
     db: ReadSession, connection_id: UUID, session_id: UUID, conflicts: Sequence[RowConflict]
 ) -> tuple[NewerSession, ...]:
-    """The sessions that hold several of the newer values: where they are undone first, this undo restores them too."""
-    rows = [(one.schema, one.table, encode_key(one.key)) for one in conflicts if one.key][:CONFLICTS_COUNTED]
-    found = await count_newer_edits(db, connection_id, session_id, rows, limit=NEWER_SHOWN) if len(rows) > 1 else []
+    """The sessions that hold several of the newer values: first those whose rows a person can choose to restore.
+
+    Where that is not possible, this undo restores the rows once those sessions are undone.
+    """
     sessions = []
-    for newer_id, count in found:
-        if count > 1:
-            newer = await describe_session(db, connection_id, newer_id)
-            sessions.append(NewerSession(newer_id, newer.name, newer.caller, count))
+    for can_restore in (True, False):
+        some = (one for one in conflicts if one.key and (one.id is not None) == can_restore)
+        rows = [(one.schema, one.table, encode_key(one.key)) for one in some][:CONFLICTS_COUNTED]
+        found = await count_newer_edits(db, connection_id, session_id, rows, limit=NEWER_SHOWN) if len(rows) > 1 else []
+        for newer_id, count in found:
+            if count > 1:
+                newer = await describe_session(db, connection_id, newer_id)
+                sessions.append(NewerSession(newer_id, newer.name, newer.caller, count, can_restore))
     return tuple(sessions)
 
 
@@ -171,6 +190,8 @@ async def _describe_conflict(
     if writer is not None and writer.is_deletion and not is_gone:
         writer = LastWriter(None)  # the row is there again
     shown = [value for value in conflict.values if named is None or value.name in named] or conflict.values
+    if all(value.before is None and value.now is None for value in shown):
+        shown = []  # there is no row, before and now
     table, reason = find_group(conflict)
     return ConflictView(
         table=table,
@@ -189,7 +210,7 @@ async def _describe_conflict(
         id=conflict.id,
         is_restored=conflict.id is not None and conflict.id in chosen,
         deletes=conflict.deletes,
-        derived=tuple(make_brief(value.name) for value in conflict.values if value not in shown),
+        derived=tuple(make_brief(value.name) for value in conflict.values if shown and value not in shown),
     )
 
 

@@ -62,6 +62,7 @@ class DiffTable:
     deleted: int
     rows: tuple[DiffRow, ...]
     start: int = 0
+    undone: int = 0
 
     @property
     def count(self) -> int:
@@ -97,6 +98,10 @@ class CascadedTables:
         return sum(table.deleted for table in self.tables)
 
     @property
+    def undone(self) -> int:
+        return sum(table.undone for table in self.tables)
+
+    @property
     def count(self) -> int:
         return self.inserted + self.changed + self.deleted
 
@@ -127,7 +132,8 @@ def show_sample(connection_id: UUID, sample: TableSample) -> DiffTable:
         )
         for row in sample.rows
     )
-    return DiffTable(sample.schema, sample.table, sample.inserted, sample.changed, sample.deleted, rows, sample.start)
+    counts = (sample.inserted, sample.changed, sample.deleted)
+    return DiffTable(sample.schema, sample.table, *counts, rows, sample.start, sample.undone)
 
 
 def show_mutations(

@@ -25,10 +25,12 @@ from basewarden.undo.planning.choices import MOST_CHOICES
 from basewarden.undo.planning.samples import ROWS_IN_WINDOW, ROWS_SHOWN, sort_conflicts
 from basewarden.undo.receipt import Receipt, RowConflict
 from basewarden.undo.row_samples import SampleWindow
+from basewarden.undo.session_name import describe_session
 
 MOST_SHOWN = 200
 """Conflicts on one page; a query each."""
 DELETIONS_NAMED = 2
+UNDONE_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,17 @@ class TableChip:
     changed: int
     deleted: int
     tables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UndoneSession:
+    """A session that is undone, and of which `rows` would get values back; `is_partly`: some of its rows were kept."""
+
+    id: UUID
+    name: str
+    caller: str
+    rows: int
+    is_partly: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +78,7 @@ class PreviewPage:
     cascaded: CascadedTables | None
     chips: tuple[TableChip, ...]
     newer: tuple[NewerSession, ...]
+    undone: tuple[UndoneSession, ...]
     hidden_tables: int
     lasting: tuple[str, ...]
 
@@ -97,7 +111,9 @@ async def describe_preview(
     if window is not None and not window.is_of_conflicts:
         listed = []
     on_page = listed[first : first + count]
-    conflicts = await describe_conflicts(db, connection_id, session_id, on_page, receipt.names, chosen)
+    conflicts = await describe_conflicts(
+        db, connection_id, session_id, on_page, receipt.names, chosen, receipt.brought_back_columns
+    )
     before = listed[first - 1] if 0 < first <= len(listed) else None
     tables = [show_sample(connection_id, table) for table in receipt.shown]
     own, cascaded = arrange_tables(tables, own_tables)
@@ -116,9 +132,19 @@ async def describe_preview(
         cascaded=cascaded,
         chips=_list_chips(own, cascaded, choosable_tables),
         newer=await list_newer_sessions(db, connection_id, session_id, receipt.conflicts) if is_whole else (),
+        undone=await _list_undone(db, connection_id, receipt),
         hidden_tables=len(receipt.tables) - len(tables) if is_whole else 0,
         lasting=leave_out_schema(receipt.irreversible, [*own_tables, *((one.schema, one.table) for one in tables)]),
     )
+
+
+async def _list_undone(db: ReadSession, connection_id: UUID, receipt: Receipt) -> tuple[UndoneSession, ...]:
+    sessions = []
+    for one in receipt.brought_back[:UNDONE_NAMED]:
+        found = await describe_session(db, connection_id, one.session_id)
+        is_partly = found.status == "partly_undone"
+        sessions.append(UndoneSession(one.session_id, found.name, found.caller, one.rows, is_partly))
+    return tuple(sessions)
 
 
 def _count_shown(listed: Sequence[RowConflict], chosen: Collection[str | None], shown: int) -> int:

@@ -156,6 +156,27 @@ async def is_write_undone(session: AsyncSession, session_id: UUID, write_id: UUI
     return await session.scalar(query.limit(1)) is not None
 
 
+_LIST_DELETED_LATER = text("""
+    SELECT DISTINCT own.schema_name, own.table_name, own.key
+    FROM (SELECT schema_name, table_name, coalesce(new_row_key, row_key) AS key FROM journal_mutations
+          WHERE session_id = :id AND verb = 'insert') AS own
+    CROSS JOIN LATERAL (
+        SELECT m.verb, m.session_id FROM journal_mutations AS m JOIN journal_writes AS w ON w.id = m.write_id
+        WHERE m.connection_id = :connection AND m.at >= :since AND m.schema_name = own.schema_name
+            AND m.table_name = own.table_name AND md5(m.row_key) = md5(own.key) AND m.row_key = own.key
+            AND w.state = 'committed'
+        ORDER BY m.id DESC LIMIT 1) AS last
+    WHERE last.verb = 'delete' AND last.session_id <> :id
+""")
+
+
+async def list_deleted_later(session: AsyncSession, undone: JournalSession) -> frozenset[tuple[str, str, str]]:
+    """Schema, table and key of the rows that this session inserted and that another one's write deleted since."""
+    values = {"id": undone.id, "connection": undone.connection_id, "since": undone.started_at}
+    rows = await session.execute(_LIST_DELETED_LATER, values)
+    return frozenset((row.schema_name, row.table_name, row.key) for row in rows)
+
+
 async def find_undo(session: AsyncSession, connection_id: UUID, undo_id: UUID) -> JournalSession | None:
     found = await find_session(session, connection_id, undo_id)
     return found if found is not None and found.kind == "undo" else None

@@ -74,6 +74,21 @@ class TableCount:
 
 
 @dataclass(frozen=True, slots=True)
+class BroughtBack:
+    """A session that is undone, and how many rows would get values back that it wrote."""
+
+    session_id: UUID
+    rows: int
+
+    def body(self) -> dict[str, Any]:
+        return {"sessionId": str(self.session_id), "rows": self.rows}
+
+
+BroughtBackColumns = Mapping[tuple[Name, tuple[str, ...]], Mapping[str, UUID]]
+"""The undone session that wrote the earlier value, by table and key, then by column."""
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What an undo would do (`reverted` and `skipped` are 0 then) or has done; counts are rows.
 
@@ -100,6 +115,9 @@ class Receipt:
     """Of a preview: the first rows of each table, for a page."""
     names: Mapping[tuple[Name, tuple[str, ...]], str] = field(default_factory=dict)
     """Of a preview: what people call rows, by table and key."""
+    brought_back: tuple[BroughtBack, ...] = ()
+    """Of a preview: undone sessions whose values the undo would bring back."""
+    brought_back_columns: BroughtBackColumns = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
         return {
@@ -109,6 +127,7 @@ class Receipt:
             "alreadyAsBefore": self.already_reverted,
             "irreversible": list(self.irreversible),
             "notes": list(self.notes),
+            "bringsBack": [one.body() for one in self.brought_back],
             "undoSessionId": str(self.undo_session_id) if self.undo_session_id else None,
             "previewToken": self.preview_token,
             "conflicts": [conflict.body() for conflict in self.conflicts],
@@ -117,6 +136,15 @@ class Receipt:
 
     def with_notes(self, notes: Sequence[str]) -> "Receipt":
         return replace(self, irreversible=(*self.irreversible, *notes))
+
+
+def count_brought_back(found: BroughtBackColumns) -> tuple[BroughtBack, ...]:
+    """The undone sessions with the number of rows that would get values of theirs, the most first."""
+    counts: dict[UUID, int] = {}
+    for columns in found.values():
+        for session_id in set(columns.values()):
+            counts[session_id] = counts.get(session_id, 0) + 1
+    return tuple(BroughtBack(*item) for item in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def read_primary_key(shown: bytes, columns: Sequence[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Literal
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,8 @@ class ValueSample:
     restored: str | None
     now_name: str | None = None
     restored_name: str | None = None
+    undone_by: UUID | None = None
+    """The session that wrote the restored value, where that is undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class TableSample:
     deleted: int
     rows: tuple[RowSample, ...]
     start: int = 0
+    undone: int = 0
+    """Rows that would get values back of sessions that are undone."""
 
 
 @dataclass(frozen=True, slots=True)

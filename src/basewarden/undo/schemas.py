@@ -31,6 +31,13 @@ class RowConflictOut(ResponseBody):
     )
 
 
+class BroughtBackOut(ResponseBody):
+    """A session that is undone, whose values the undo would bring back."""
+
+    session_id: UUID
+    rows: int
+
+
 class ReceiptOut(ResponseBody):
     """What an undo would do (a preview) or did; the counts are rows."""
 
@@ -40,6 +47,9 @@ class ReceiptOut(ResponseBody):
     already_as_before: int = Field(description="Rows that already have their earlier values.")
     irreversible: list[str] = Field(description="What an undo cannot restore, in words.")
     notes: list[str] = Field(description="What a preview could not find out, in words.")
+    brings_back: list[BroughtBackOut] = Field(
+        description="Of a preview: rows that would get values back that a session wrote which is undone."
+    )
     undo_session_id: UUID | None = Field(description="The session that the undo wrote; null for a preview.")
     preview_token: str | None = Field(description="Send it with `apply` to do exactly what was previewed.")
     conflicts: list[RowConflictOut]

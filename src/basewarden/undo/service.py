@@ -17,6 +17,7 @@ from basewarden.gateway.api import FindApiAccess
 from basewarden.journal import JournalSession, Reconciler, Recorder, find_undo_of
 from basewarden.undo import queries
 from basewarden.undo.api import ApiUndoStrategy
+from basewarden.undo.brought_back import find_brought_back
 from basewarden.undo.direct.strategy import DirectUndoStrategy
 from basewarden.undo.earlier_undos import find_undone_earlier, leave_out_reverted, list_effective_undos, read_rows_left
 from basewarden.undo.errors import AlreadyUndone, PreviewStale, SessionPending, UndoRunning
@@ -108,6 +109,8 @@ class Undo:
         target = await self._read_past(connection_id, session_id, writes, rows)
         strategy = await self._select_strategy(connection_id)
         plan = await strategy.preview(target, window, choices)
+        async with self._database.read_only() as unit:
+            plan = await find_brought_back(unit, target, plan)
         receipt = make_receipt(plan, make_token(target, plan))
         receipt = replace(receipt, is_incremental=strategy.is_incremental, pending_writes=target.pending_writes)
         return receipt if window is None else replace(receipt, shown=sample_plan(plan, window))
@@ -131,8 +134,29 @@ class Undo:
             try:
                 return await strategy.execute(target, actor, options)
             except PreviewStale as stale:
-                stale.receipt = replace(stale.receipt, is_incremental=strategy.is_incremental)
+                await self._describe_stale(stale, strategy, connection_id, session_id, writes, options.choices, rows)
                 raise
+
+    async def _describe_stale(
+        self,
+        stale: PreviewStale,
+        strategy: UndoStrategy,
+        connection_id: UUID,
+        session_id: UUID,
+        writes: Collection[UUID],
+        choices: Choices,
+        rows: Collection[int],
+    ) -> None:
+        """The new preview warns of what a preview warns of."""
+        new = await self.preview(connection_id, session_id, writes, choices=choices, rows=rows)
+        stale.receipt = replace(
+            stale.receipt,
+            is_incremental=strategy.is_incremental,
+            brought_back=new.brought_back,
+            brought_back_columns=new.brought_back_columns,
+            shown=new.shown,
+        )
+        stale.details = stale.receipt.body()
 
     @asynccontextmanager
     async def _hold_session(self, session_id: UUID) -> AsyncIterator[None]:
@@ -210,34 +234,41 @@ class Undo:
             session = await queries.find_session(unit, connection_id, session_id)
             if session is None:
                 raise NotFound("There is no such session.")
-            if session.status == "undone":
-                undo = await find_undo_of(unit, session_id)
-                raise AlreadyUndone(details={"undoSessionId": str(undo.id) if undo else None})
-            writes = await read_writes(unit, session_id, session.position, budget=self._budget)
-            undos = await list_effective_undos(unit, session)
-            in_effect = await queries.map_undos_in_effect(unit, session_id)
-            target = UndoTarget(
-                connection_id,
-                session_id,
-                session.label or str(session.id),
-                session.position,
-                Folded((), ()),
-                session.write_count,
-                await queries.count_pending_writes(unit, session_id),
-                earlier_undos=tuple(sorted({one for undo in undos for one in in_effect[undo.id]})),
-            )
-            if not selected:
-                return replace(target, folded=await self._fold_all(unit, undos, writes))
-            if session.kind == "undo":
-                raise Invalid.field("writeIds", "An undo can only be undone as a whole.")
-            if not frozenset(selected) <= {write.id for write in writes}:
-                raise NotFound("There is no such write.")
-            left = await leave_out_reverted(unit, undos, writes, budget=self._budget)
-            target = await _select_writes(target, undos, writes, left, frozenset(selected))
-            if not rows:
-                return target
-            places = await queries.list_row_places(unit, next(iter(selected)), rows) if len(selected) == 1 else set()
-            return _select_rows(target, places, undos)
+            target = await self._fold_past(unit, session, selected, rows)
+            deleted = await queries.list_deleted_later(unit, session)
+        return replace(target, folded=replace(target.folded, deleted_later=deleted))
+
+    async def _fold_past(
+        self, unit: ReadSession, session: JournalSession, selected: Collection[UUID], rows: Collection[int]
+    ) -> UndoTarget:
+        if session.status == "undone":
+            undo = await find_undo_of(unit, session.id)
+            raise AlreadyUndone(details={"undoSessionId": str(undo.id) if undo else None})
+        writes = await read_writes(unit, session.id, session.position, budget=self._budget)
+        undos = await list_effective_undos(unit, session)
+        in_effect = await queries.map_undos_in_effect(unit, session.id)
+        target = UndoTarget(
+            session.connection_id,
+            session.id,
+            session.label or str(session.id),
+            session.position,
+            Folded((), ()),
+            session.write_count,
+            await queries.count_pending_writes(unit, session.id),
+            earlier_undos=tuple(sorted({one for undo in undos for one in in_effect[undo.id]})),
+        )
+        if not selected:
+            return replace(target, folded=await self._fold_all(unit, undos, writes))
+        if session.kind == "undo":
+            raise Invalid.field("writeIds", "An undo can only be undone as a whole.")
+        if not frozenset(selected) <= {write.id for write in writes}:
+            raise NotFound("There is no such write.")
+        left = await leave_out_reverted(unit, undos, writes, budget=self._budget)
+        target = await _select_writes(target, undos, writes, left, frozenset(selected))
+        if not rows:
+            return target
+        places = await queries.list_row_places(unit, next(iter(selected)), rows) if len(selected) == 1 else set()
+        return _select_rows(target, places, undos)
 
 
 def _select_rows(target: UndoTarget, places: Collection[ChangeIdentity], undos: Sequence[JournalSession]) -> UndoTarget:

@@ -22,6 +22,7 @@ class SessionName:
     caller: str
     kind: str
     is_redo: bool
+    status: str
     own_tables: tuple[tuple[str, str], ...] = ()
     """Schema and name of the tables that the undone session wrote itself, the most important first."""
 
@@ -42,6 +43,7 @@ async def describe_session(db: ReadSession, connection_id: UUID, session_id: UUI
         session.caller_name,
         session.kind,
         depth % 2 == 1,
+        session.status,
         _list_own_tables(origin.changes),
     )
 

@@ -27,7 +27,7 @@ from basewarden.web.responses import JSON_TYPE, error_response
 from basewarden.web.rooms import ROOMS, Room
 from basewarden.web.routing import list_routes
 from basewarden.web.schemas import RequestBody, ResponseBody
-from basewarden.web.shell import FreezeNote, RoomCount, RoomCounts, Shell
+from basewarden.web.shell import COUNTS_TOPIC, FreezeNote, ReadCounts, RoomCount, RoomCounts, Shell
 from basewarden.web.static import BuiltFiles
 from basewarden.web.stopwatch import Stopwatch, run_timed, weigh_step_cubed
 from basewarden.web.targets import read_target
@@ -36,6 +36,7 @@ from basewarden.web.warm_up import warm_up
 
 __all__ = [
     "BUILT_ASSETS",
+    "COUNTS_TOPIC",
     "JSON_TYPE",
     "MEMBER_ROLES",
     "ROOMS",
@@ -55,6 +56,7 @@ __all__ = [
     "LoopShares",
     "Pages",
     "PagesDep",
+    "ReadCounts",
     "Reading",
     "Registry",
     "RenderedBlock",

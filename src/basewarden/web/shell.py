@@ -7,12 +7,13 @@ that find what the frame shows.
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from starlette.requests import Request
 
 from basewarden.core.ids import parse_id
+from basewarden.db import ReadSession
 from basewarden.web.responses import wants_page
 
 ListConnections = Callable[[UUID], Awaitable[Sequence[Any]]]
@@ -45,6 +46,10 @@ FindFreeze = Callable[[UUID], Awaitable[FreezeNote]]
 RoomCounts = Mapping[str, Sequence[RoomCount]]
 """By the path of the room below the connection's: `/sessions`."""
 CountRooms = Callable[[UUID], Awaitable[RoomCounts]]
+ReadCounts = Callable[[ReadSession, UUID], Awaitable[RoomCounts]]
+"""As CountRooms, with what the session has written and not committed yet."""
+COUNTS_TOPIC: Final = "counts"
+"""Announced with the id of a connection where its counts change and no live event says so."""
 
 CONNECTION_COOKIE = "basewarden.connection"
 """Holds the id of the connection that was opened last. It grants nothing: a page shows it only to its members."""
@@ -58,15 +63,21 @@ class Shell:
         self._list_connections = list_connections
         self._find_connection = find_connection
         self._count_rooms: CountRooms | None = None
+        self._read_counts: ReadCounts | None = None
         self._find_freeze: FindFreeze | None = None
 
     def explain_freezes_with(self, find_freeze: FindFreeze) -> None:
         """Passes the function that finds who froze a connection's agents; the journal does."""
         self._find_freeze = find_freeze
 
-    def count_with(self, count_rooms: CountRooms) -> None:
-        """Passes the function that counts what is in a connection's rooms; the journal does."""
-        self._count_rooms = count_rooms
+    def count_with(self, count_rooms: CountRooms, read_counts: ReadCounts) -> None:
+        """Passes the functions that count what is in a connection's rooms; the journal does."""
+        self._count_rooms, self._read_counts = count_rooms, read_counts
+
+    async def count_again(self, request: Request, session: ReadSession, connection_id: UUID) -> None:
+        """For a page that answers the request that changed the counts."""
+        if self._read_counts is not None and hasattr(request.state, "counts"):
+            request.state.counts = await self._read_counts(session, connection_id)
 
     async def fill(self, request: Request, person_id: UUID) -> None:
         """Loads them for `Pages.render`, only for requests of pages.

@@ -9,9 +9,11 @@ from basewarden.workspace.conditions import Parameter, is_any_row, is_one_of
 from basewarden.workspace.errors import DataRefused
 from basewarden.workspace.navigation import name_table
 from basewarden.workspace.references import filtered_path, list_referencing_tables, referencing_values
-from basewarden.workspace.table_client import Row, TableClient
+from basewarden.workspace.table_client import Row, TableClient, select_texts
 from pgrest import ForeignKey, Schema, Table
 
+_MOST_HELD = 1_000
+_HELD_SHOWN = 5
 _REFUSING = ("RESTRICT", "NO ACTION")
 _EFFECTS = {
     "CASCADE": ("is deleted too", "are deleted too"),
@@ -45,6 +47,8 @@ class ReferencingTable:
     count: int | None
     href: str | None
     blocks: bool
+    held: Sequence[tuple[int, str]] = ()
+    """Where it blocks deleting several rows: the numbers of those that it refers to, with the paths of its own rows."""
 
     @property
     def rows(self) -> str:
@@ -82,17 +86,13 @@ async def list_related(
     counts = await asyncio.gather(*(_count(client, key, source, rows) for key, source in found))
     named = partial(name_table, client.schema)
     cascaded = _list_cascaded(client.schema, table)
-    return [
-        ReferencingTable(
-            key,
-            source,
-            named(*source.qualified),
-            count,
-            _href(connection_id, key, source, rows),
-            blocks=bool(count) and key.on_delete in _REFUSING and source.qualified not in cascaded,
-        )
-        for (key, source), count in zip(found, counts, strict=True)
-    ]
+    related = []
+    for (key, source), count in zip(found, counts, strict=True):
+        blocks = bool(count) and key.on_delete in _REFUSING and source.qualified not in cascaded
+        held = await _list_held(client, connection_id, key, source, rows) if blocks and len(rows) > 1 else ()
+        href = _href(connection_id, key, source, rows)
+        related.append(ReferencingTable(key, source, named(*source.qualified), count, href, blocks, held))
+    return related
 
 
 def count_deleted(rows: Sequence[Row], related: Sequence[ReferencingTable]) -> int:
@@ -124,6 +124,21 @@ async def _count(client: TableClient, key: ForeignKey, source: Table, rows: Sequ
         return await client.count(source, [_match_references(key, held)])
     except DataRefused:
         return None
+
+
+async def _list_held(
+    client: TableClient, connection_id: object, key: ForeignKey, source: Table, rows: Sequence[Row]
+) -> list[tuple[int, str]]:
+    """Which of the rows the table refers to: one request for all, since a person deletes few rows that are held."""
+    wanted = [(number, values) for number, row in enumerate(rows) if (values := referencing_values(key, row))]
+    where = _match_references(key, [values for _, values in wanted])
+    found = await client.read(source, [where, ("select", select_texts(key.columns)), ("limit", str(_MOST_HELD))])
+    held = {tuple(row[column] for column in key.columns) for row in found.rows}
+    return [
+        (number, filtered_path(connection_id, source, values))
+        for number, values in wanted
+        if tuple(values[column] for column in key.columns) in held
+    ][:_HELD_SHOWN]
 
 
 def _match_references(key: ForeignKey, held: Sequence[dict[str, str]]) -> Parameter:

@@ -17,7 +17,7 @@ from basewarden.core.brief import make_brief
 from basewarden.core.row_labels import NAMES_JOIN
 from basewarden.errors import AppError, Forbidden, NotFound
 from basewarden.gateway import choose_label, choose_names
-from basewarden.journal import name_one_row
+from basewarden.journal import encode_key, list_row_history, name_one_row
 from basewarden.web import Pages, PagesDep, Reading, read_target, redirect
 from basewarden.workspace.columns import encode_values, is_writable, view_column
 from basewarden.workspace.conditions import is_any_row, is_row
@@ -31,11 +31,11 @@ from basewarden.workspace.neighbours import find_neighbours
 from basewarden.workspace.paths import KeyDep, KeysDep, TableDep
 from basewarden.workspace.references import list_references, read_choices
 from basewarden.workspace.related import ReferencingTable, count_deleted, list_related, referenced_columns
-from basewarden.workspace.table_client import Key, Row, TableClient, TableClientDep, key_of, select_texts
+from basewarden.workspace.table_client import Key, Row, TableClient, TableClientDep, key_of
 from basewarden.workspace.table_pages import explain_read_only
-from basewarden.workspace.toasts import add_write, read_toasts
+from basewarden.workspace.toasts import add_write, name_row, read_toasts
 from basewarden.workspace.truncation import limit_row, list_truncated
-from pgrest import Column, Table, TextLimit
+from pgrest import Column, Table
 
 router = APIRouter(prefix="/c/{connection_id}/data/{table}", route_class=DataRoute, include_in_schema=False)
 
@@ -44,6 +44,7 @@ _LONGEST_LABEL = 80
 UNDO_NOTE = "Yes, with one press: in the message that follows, or later in its session."
 CONFIRM_ABOVE = 100
 _NAMES_SHOWN = 20
+_VALUES_SHOWN = 6
 
 
 @router.get("/+new")
@@ -235,12 +236,15 @@ async def _show_missing(
 ) -> Response:
     """Renders the history of a row that does not exist any more."""
     history = await read_history(db, member, table, key)
+    last = await list_row_history(db, member.connection.id, table.schema, table.name, encode_key(key), limit=1)
+    name = await name_row(client, last[0][0].mutation) if last else f"Row {', '.join(key)}"
     frame = make_table_context(client, member.connection.id, table)
     return pages.render(
         request,
         "workspace/missing.html",
         status=HTTPStatus.NOT_FOUND,
         key=key,
+        label=make_brief(name[:1].upper() + name[1:], _LONGEST_LABEL),
         history=history,
         toasts=await read_toasts(request, member, client, db),
         **frame,
@@ -258,6 +262,7 @@ async def _show_delete(
     refusal: AppError | None = None,
 ) -> Response:
     rows, related = await _read_deleted_rows(member, table, keys, client)
+    shown = [_show_deleted(member, client, table, row) for row in rows]
     wrong = HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK
     return pages.render(
         request,
@@ -266,7 +271,9 @@ async def _show_delete(
         **make_table_context(client, member.connection.id, table),
         keys=keys,
         action=read_target(request),
-        names=[_name_row(table, row) for row in rows[:_NAMES_SHOWN]],
+        names=[name for name, _ in shown[:_NAMES_SHOWN]],
+        values=shown[0][1] if len(rows) == 1 else (),
+        row_names=[name for name, _ in shown],
         related=related,
         way_back=UNDO_NOTE,
         confirm_word=_confirm_word(member, table, client, rows, related),
@@ -280,14 +287,37 @@ async def _read_deleted_rows(
 ) -> tuple[Sequence[Row], list[ReferencingTable]]:
     """Reads the rows to delete with what names them, and the rows that refer to them."""
     _require_writable(table)
-    label = choose_label(table)
-    columns = dict.fromkeys([*referenced_columns(table), *([label] if label else [])])
-    wanted = [is_any_row(table.key, keys), ("select", select_texts(list(columns)))]
-    limit = TextLimit(_LONGEST_LABEL + 1, frozenset(referenced_columns(table)))
-    found = await client.read(table, wanted, text_limit=limit)
+    references = list_references(client.schema, table)
+    columns = list(table.columns.values()) if len(keys) == 1 else _list_naming_columns(client, table)
+    where = [is_any_row(table.key, keys)]
+    found = await read_labelled(client, table, columns, references, where, limit_row(table, references))
     if not found.rows:
         raise NotFound("These rows were already deleted.")
     return found.rows, await list_related(client, member.connection.id, table, found.rows)
+
+
+def _list_naming_columns(client: TableClient, table: Table) -> list[Column]:
+    """What a row is named by, and what others refer to."""
+    label = choose_label(table)
+    keys = [source.key.columns[0] for source in choose_names(client.schema, table) if source.key is not None]
+    names = dict.fromkeys([*referenced_columns(table), *([label] if label else []), *keys])
+    return [table.columns[name] for name in names]
+
+
+def _show_deleted(
+    member: Membership, client: TableClient, table: Table, row: Row
+) -> tuple[str, list[tuple[str, str, str | None]]]:
+    """The row's name, and its first values: column, value and what the value refers to."""
+    references = list_references(client.schema, table)
+    columns = [column for column in table.columns.values() if column.name in row]
+    shown = make_row(member, table, columns, references, row, limit_row(table, references), edits=False)
+    name = _name_row(table, row, _read_references(client, table, shown, columns))
+    values = [
+        (column.name, make_brief(cell.value, _LONGEST_LABEL), cell.link.label if cell.link else None)
+        for column, cell in zip(columns, shown.cells, strict=True)
+        if cell.value and column.name not in table.key and cell.value != name
+    ]
+    return name, values[:_VALUES_SHOWN]
 
 
 def _confirm_word(

@@ -14,8 +14,8 @@ _REMEDIES = {
     "column_denied": _CHANGE_LIMITS,
     "row_limit": _CHANGE_LIMITS,
     "budget_exceeded": _CHANGE_LIMITS,
-    "egress_blocked": ("Release…", "/release"),
-    "agent_frozen": ("Release…", "/release"),
+    "egress_blocked": ("Release agent…", "/release"),
+    "agent_frozen": ("Release agent…", "/release"),
     "agent_paused": ("Resume…", "/resume"),
 }
 _HOLDS: Mapping[str, AgentHold] = {"egress_blocked": "read", "agent_frozen": "frozen", "agent_paused": "paused"}

@@ -1,6 +1,5 @@
 """Counts for the sidebar, kept for a few seconds."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -11,13 +10,11 @@ from basewarden.core.cache import LoadingCache
 from basewarden.db import Database, Listener, ReadSession
 from basewarden.journal.notices import LIVE_TOPIC, parse_notice
 from basewarden.journal.sidebar.queries import count_rooms
-from basewarden.web import RoomCount, RoomCounts
+from basewarden.web import COUNTS_TOPIC, ReadCounts, RoomCount, RoomCounts
 
 KEEP_SECONDS = 3.0
 MAX_COUNTED = 1000
 _CACHE_SIZE = 1000
-ReadCounts = Callable[[ReadSession, UUID], Awaitable[RoomCounts]]
-"""From the id of a connection."""
 
 
 class SidebarCounts:
@@ -31,6 +28,7 @@ class SidebarCounts:
         self._readers: list[ReadCounts] = [_read_counts]
         self._known = LoadingCache(self._load, size=_CACHE_SIZE, seconds=keep_seconds)
         listener.on(LIVE_TOPIC, self._forget)
+        listener.on(COUNTS_TOPIC, self._forget)
         listener.on(STOP_TOPIC, self._forget_all)
 
     def add(self, read: ReadCounts) -> None:
@@ -42,7 +40,11 @@ class SidebarCounts:
 
     async def _load(self, connection_id: UUID) -> RoomCounts:
         async with self._database.read_only() as session:
-            found = [await read(session, connection_id) for read in self._readers]
+            return await self.read(session, connection_id)
+
+    async def read(self, session: ReadSession, connection_id: UUID) -> RoomCounts:
+        """Without the cache, with what the session has written."""
+        found = [await read(session, connection_id) for read in self._readers]
         return {room: counts for one in found for room, counts in one.items()}
 
     def _forget_all(self, _: str) -> None:

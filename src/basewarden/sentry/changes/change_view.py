@@ -9,7 +9,8 @@ from uuid import UUID
 from basewarden.sentry.changes.service import FixPreview, QuarantinePreview
 from basewarden.sentry.finding_view import FindingLine, show_line
 from basewarden.sentry.models import ChangeStatus, SentryChange, SentryFinding
-from basewarden.sentry.proof_words import ShownProbe, show_probe
+from basewarden.sentry.proof_words import ShownProbe, name_caller, show_probe
+from basewarden.sentry.scans.probing import ProbeCaller
 from basewarden.sentry.scans.storing import show_probe as encode_probe
 from basewarden.sentry.words import list_names
 from basewarden.web import count_things
@@ -25,7 +26,7 @@ _MOST_USES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class ShownFixTrial:
-    """`pairs` are probes before and after, by who tried. `result` is a sentence on what was proved."""
+    """`pairs` are probes before and after, by who tried. `breaks` has nothing of strangers: to close it is meant."""
 
     sql: str
     closes: bool
@@ -72,7 +73,7 @@ def show_fix(preview: FixPreview) -> ShownFixTrial:
         is_applicable=trial.is_applicable,
         reason=trial.reason or "",
         pairs=list(zip(before, after, strict=False)),
-        breaks=preview.breaks,
+        breaks=[one for one in preview.breaks if not one.startswith(name_caller(ProbeCaller.ANON))],
         unknown=preview.unknown,
         inverse=trial.inverse or "",
     )

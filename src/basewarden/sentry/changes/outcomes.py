@@ -43,6 +43,7 @@ async def finish_change(database: Database, change_id: UUID) -> None:
         await queries.insert_events(
             session, [{"id": make_id(), "finding_id": change.finding_id, "kind": event, "scan_id": None, **by}]
         )
+        await queries.announce_counts(session, change.connection_id)
 
 
 async def abandon_change(database: Database, change_id: UUID) -> None:

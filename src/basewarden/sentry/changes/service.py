@@ -176,6 +176,7 @@ class Changes:
             by = {"actor_id": actor[0], "actor_name": actor[1], "scan_id": None, "sql": None}
             event = {"id": make_id(), "finding_id": finding.id, "kind": "quarantine_ended", **by}
             await queries.insert_events(session, [event])
+            await queries.announce_counts(session, connection_id)
 
     async def list_lost(self, connection_id: UUID, acquire: Acquire) -> list[UUID]:
         """The quarantines whose object the API's roles reach again, or which is gone. For a scan."""

@@ -18,8 +18,10 @@ from basewarden.sentry.debugger.policy_words import describe_policies
 from basewarden.sentry.debugger.requests import MAX_ROW, TrialCommand, TrialWish
 from basewarden.sentry.debugger.routes import PolicyDebuggerDep, TableSearch, read_name
 from basewarden.sentry.debugger.schemas import list_column_rights
+from basewarden.sentry.debugger.trial import MOST_SAMPLED
 from basewarden.sentry.debugger.verdicts import TrialVerdict, describe_result
-from basewarden.web import PagesDep, RequestBody, parse_form, show_again
+from basewarden.sentry.queries import list_open_by_table
+from basewarden.web import PagesDep, Reading, RequestBody, parse_form, show_again
 
 router = APIRouter(prefix="/c/{connection_id}/sentry/tables", include_in_schema=False)
 
@@ -48,17 +50,23 @@ class TrialForm(RequestBody):
 
 @router.get("")
 async def get_tables_page(
-    request: Request, member: Viewer, pages: PagesDep, debugger: PolicyDebuggerDep, q: TableSearch = ""
+    request: Request, member: Viewer, pages: PagesDep, debugger: PolicyDebuggerDep, db: Reading, q: TableSearch = ""
 ) -> Response:
     connection_id = member.connection.id
     tables = await debugger.list_tables(connection_id, q.strip()) if member.connection.is_direct else ()
+    findings = await list_open_by_table(db, connection_id)
     return pages.render(
         request,
         "sentry/tables.html",
         here=f"/c/{connection_id}/sentry/tables",
         search=q,
         tables=[
-            (_name_table(one.schema, one.name), policies_path(connection_id, one.schema, one.name), one)
+            (
+                _name_table(one.schema, one.name),
+                policies_path(connection_id, one.schema, one.name),
+                one,
+                findings.get((one.schema, one.name), ()),
+            )
             for one in tables
         ],
         most=MOST_LISTED,
@@ -111,6 +119,7 @@ async def _make_context(
         "role_choices": [(one.name, one.name) for one in table.tried_roles] if table is not None else (),
         "verdict": verdict,
         "commands": _COMMANDS,
+        "sampled": MOST_SAMPLED,
         "made_up": make_user_id(),
         "side_effects": _list_effects(table) if table is not None else (),
         "can_try": member.role.includes(Role.EDITOR),

@@ -1,5 +1,6 @@
 """Stores what a scan found: new findings, those that are still there, and those that are gone."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -10,7 +11,7 @@ from basewarden.core.ids import make_id
 from basewarden.db import WriteSession
 from basewarden.sentry import queries
 from basewarden.sentry.models import FindingStatus, SentryFinding
-from basewarden.sentry.rule import ObjectType, ScannedObject
+from basewarden.sentry.rule import ObjectType, ScannedObject, Severity
 from basewarden.sentry.scans.probing import Proof, RowProbe
 from basewarden.sentry.scans.running import RuleFinding
 from basewarden.sentry.scans.scan import ScanResult
@@ -50,7 +51,7 @@ async def store_findings(
         if fingerprint in unsure:
             continue
         before = known.get(fingerprint)
-        values = _make_values(found, result.proofs.get(found.hit.object._replace(column=None), Proof()))
+        values = _make_values(found, _find_proof(found, result))
         if before is not None and before.status == FindingStatus.RESOLVED:
             values["status"] = FindingStatus.OPEN
             events.append(_make_event(before.id, "reopened", scan_id))
@@ -66,7 +67,25 @@ async def store_findings(
     await queries.resolve_findings(session, [one.id for one in gone])
     events += [_make_event(one.id, "resolved", scan_id) for one in gone]
     await queries.insert_events(session, events)
+    await queries.announce_counts(session, connection_id)
     return ScanChanges(opened + len(added), len(gone))
+
+
+def count_severities(result: ScanResult) -> dict[str, dict[str, int]]:
+    """By rule, how many findings of each severity the scan has, the worst first."""
+    counts: dict[str, dict[str, int]] = {}
+    for outcome in result.outcomes:
+        weighed = Counter(_weigh(found, _find_proof(found, result)) for found in outcome.found)
+        counts[outcome.rule.id] = {one.value: weighed[one] for one in Severity if weighed[one]}
+    return counts
+
+
+def _find_proof(found: RuleFinding, result: ScanResult) -> Proof:
+    return result.proofs.get(found.hit.object._replace(column=None), Proof())
+
+
+def _weigh(found: RuleFinding, proof: Proof) -> Severity:
+    return weigh(found.verdict.severity, proof)
 
 
 def list_gone(known: Iterable[SentryFinding], schemas: Sequence[str], result: ScanResult) -> list[SentryFinding]:
@@ -94,7 +113,7 @@ def _make_values(found: RuleFinding, proof: Proof) -> dict[str, Any]:
     verdict = found.verdict
     return {
         "rule": found.rule.id,
-        "severity": weigh(verdict.severity, proof),
+        "severity": _weigh(found, proof),
         "title": verdict.title,
         "explanation": verdict.explanation,
         "object": found.hit.object._asdict(),

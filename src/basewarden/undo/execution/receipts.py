@@ -5,7 +5,7 @@ from uuid import UUID
 
 from basewarden.undo.planning.plan import UndoPlan
 from basewarden.undo.planning.samples import sample_plan
-from basewarden.undo.receipt import Receipt, RowConflict
+from basewarden.undo.receipt import Receipt, RowConflict, count_brought_back
 from basewarden.undo.stored_receipt import StoredReceipt, make_stored_receipt
 from basewarden.undo.target import UndoTarget
 
@@ -65,6 +65,8 @@ def make_receipt(plan: UndoPlan, preview_token: str | None = None) -> Receipt:
         overwritten_edits=plan.overwritten_edits,
         shown=sample_plan(plan) if preview_token is not None else (),
         names=plan.names,
+        brought_back=count_brought_back(plan.brought_back),
+        brought_back_columns=plan.brought_back,
     )
 
 

@@ -112,11 +112,15 @@ class NetChange:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """`undone_earlier` are the numbers of changes that an earlier undo of the session reverted."""
+    """`undone_earlier` are the numbers of changes that an earlier undo of the session reverted.
+
+    `deleted_later` are rows (schema, table, encoded key) that another session's write deleted after this one's.
+    """
 
     changes: tuple[NetChange, ...]
     irreversible: tuple[str, ...]
     undone_earlier: frozenset[int] = frozenset()
+    deleted_later: frozenset[tuple[str, str, str]] = frozenset()
 
 
 def fold_writes(writes: Sequence[RecordedWrite]) -> Folded:

@@ -1,12 +1,14 @@
 """Finds rows that the session inserted and that others have moved to another key since.
 
 A moved row still exists, so the undo must not treat it as deleted. It is found by its values outside the key; where
-several rows have the same values, the row cannot be identified and counts as deleted.
+several rows have the same values, the row cannot be identified and counts as deleted. A row that was deleted by a
+recorded write was not moved, even if another row happens to have the same values.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from basewarden.journal import encode_key
 from basewarden.undo.planning.plan import Dependency, RowPlan
 from basewarden.undo.planning.row_reader import RowReader
 from pgrest import Column, Table
@@ -16,10 +18,16 @@ _COMPARED_TYPES = frozenset({"uuid", "bytea", "jsonb"})
 _REASON = "The inserted row no longer has its key, and a row with the same values exists under another key."
 
 
-async def find_moved_rows(reader: RowReader, rows: Sequence[RowPlan]) -> list[Dependency]:
+async def find_moved_rows(
+    reader: RowReader, rows: Sequence[RowPlan], deleted: Collection[tuple[str, str, str]] = ()
+) -> list[Dependency]:
+    """`deleted` are rows (schema, table, encoded key) that a recorded write deleted."""
     groups: dict[tuple[int, tuple[str, ...]], list[int]] = {}
     for number, row in enumerate(rows):
-        if row.change.before is None and row.current is None and (columns := _list_compared(row)):
+        if row.change.before is not None or row.current is not None:
+            continue
+        place = (row.change.schema, row.change.table, encode_key(row.change.key_after or ()))
+        if place not in deleted and (columns := _list_compared(row)):
             groups.setdefault((row.table.oid, columns), []).append(number)
     dependencies: list[Dependency] = []
     for (_, columns), numbers in groups.items():

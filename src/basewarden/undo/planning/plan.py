@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from basewarden.journal import Image
 from basewarden.undo.planning.choices import NO_CHOICES, Choices, make_conflict_id
 from basewarden.undo.planning.fold import NetChange, Values
-from basewarden.undo.receipt import ColumnValues, RowConflict, TableCount, show_value
+from basewarden.undo.receipt import BroughtBackColumns, ColumnValues, RowConflict, TableCount, show_value
 from pgrest import Name, Table
 
 Action = Literal["insert", "update", "delete", "nothing"]
@@ -132,6 +132,11 @@ class UndoPlan:
     """What a preview could not find out."""
     names: Mapping[tuple[Name, tuple[str, ...]], str] = field(default_factory=dict)
     """Of a preview: what people call its first rows, by table and key."""
+    brought_back: BroughtBackColumns = field(default_factory=dict)
+    """Of a preview: the columns whose earlier value was written by a session that is undone."""
+
+    def with_brought_back(self, found: BroughtBackColumns) -> "UndoPlan":
+        return replace(self, brought_back=found)
 
     @property
     def planned(self) -> int:

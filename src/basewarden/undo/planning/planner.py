@@ -51,7 +51,7 @@ async def make_plan(reader: RowReader, schema: Schema, folded: Folded, choices: 
     rows = await reader.compute_generated(decided)
     dependencies = await collect_dependencies(reader, schema, rows)
     dependencies += await reader.list_further_dependencies(rows, dependencies)
-    dependencies += await find_moved_rows(reader, rows)
+    dependencies += await find_moved_rows(reader, rows, folded.deleted_later)
     return await asyncio.to_thread(_finish_plan, folded, rows, conflicts, dependencies)
 
 

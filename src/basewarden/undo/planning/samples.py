@@ -73,6 +73,7 @@ def _sample(plan: UndoPlan, rows: Sequence[RowPlan], start: int, count: int) -> 
         sum(row.action == "delete" for row in rows),
         tuple(_sample_row(plan, row, repeated) for row in shown),
         start,
+        sum((table.qualified, row.target_key or ()) in plan.brought_back for row in rows),
     )
 
 
@@ -90,6 +91,7 @@ def _sample_row(plan: UndoPlan, row: RowPlan, repeated: Collection[str]) -> RowS
     most = MAX_COLUMNS if action == "update" else MAX_NEW_COLUMNS
     if action != "update":
         columns = [column for column in columns if (restored or now)[column] != name]
+    undone = plan.brought_back.get((row.table.qualified, row.target_key or ()), {})
     refers = {one.columns[0]: one.ref_table for one in row.table.foreign_keys_out if len(one.columns) == 1}
     shown = tuple(
         ValueSample(
@@ -98,6 +100,7 @@ def _sample_row(plan: UndoPlan, row: RowPlan, repeated: Collection[str]) -> RowS
             _shorten(restored.get(column)),
             _name_reference(plan, refers.get(column), now.get(column)),
             _name_reference(plan, refers.get(column), restored.get(column)),
+            undone.get(column),
         )
         for column in columns[:most]
     )
