@@ -16,9 +16,11 @@ from basewarden.sentry.proof_words import ShownProbe, describe_emptiness, descri
 from basewarden.sentry.rule import ObjectType
 from basewarden.sentry.rule_pages import RulePage, list_titles, read_rule_page
 from basewarden.sentry.rules import list_rules
+from basewarden.sentry.scans.probing import ProbeOutcome
 from basewarden.sentry.scans.storing import read_object
 from basewarden.sentry.service import FindingDetail
 
+_ABOUT_WRITES: Final = ("policy_always_true_write",)
 _EVENTS: Final = {
     "opened": "A scan found it.",
     "reopened": "A scan found it again.",
@@ -92,6 +94,14 @@ class ShownFinding:
     """Where a table's policies are explained and tried."""
 
 
+def _describe_proof(finding: SentryFinding) -> str:
+    """Of a rule about writes, only what was read: that nobody read rows says nothing of it."""
+    if finding.rule not in _list_reading():
+        return ""
+    has_read = any(probe["outcome"] == ProbeOutcome.ROWS for probe in finding.evidence["probes"])
+    return describe_proof(finding.evidence) if has_read or finding.rule not in _ABOUT_WRITES else ""
+
+
 @cache
 def _list_reading() -> frozenset[str]:
     """The rules about rows that can be read: what a probe read says nothing of others, as who may write."""
@@ -107,7 +117,7 @@ def show_line(finding: SentryFinding) -> FindingLine:
         rule_title=list_titles().get(finding.rule, finding.rule),
         kind=finding.object["type"],
         name=name_object(finding.object),
-        proof=describe_proof(finding.evidence) if finding.rule in _list_reading() else "",
+        proof=_describe_proof(finding),
         status=finding.current_status,
         since=finding.first_seen_at,
         last_seen=finding.last_seen_at,

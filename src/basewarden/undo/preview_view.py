@@ -46,7 +46,7 @@ class TableChip:
 
 
 @dataclass(frozen=True, slots=True)
-class UndoneSession:
+class RevivedSession:
     """A session that is undone, and of which `rows` would get values back; `is_partly`: some of its rows were kept."""
 
     id: UUID
@@ -78,7 +78,7 @@ class PreviewPage:
     cascaded: CascadedTables | None
     chips: tuple[TableChip, ...]
     newer: tuple[NewerSession, ...]
-    undone: tuple[UndoneSession, ...]
+    undone: tuple[RevivedSession, ...]
     hidden_tables: int
     lasting: tuple[str, ...]
 
@@ -138,12 +138,12 @@ async def describe_preview(
     )
 
 
-async def _list_undone(db: ReadSession, connection_id: UUID, receipt: Receipt) -> tuple[UndoneSession, ...]:
+async def _list_undone(db: ReadSession, connection_id: UUID, receipt: Receipt) -> tuple[RevivedSession, ...]:
     sessions = []
     for one in receipt.brought_back[:UNDONE_NAMED]:
         found = await describe_session(db, connection_id, one.session_id)
         is_partly = found.status == "partly_undone"
-        sessions.append(UndoneSession(one.session_id, found.name, found.caller, one.rows, is_partly))
+        sessions.append(RevivedSession(one.session_id, found.name, found.caller, one.rows, is_partly))
     return tuple(sessions)
 
 
