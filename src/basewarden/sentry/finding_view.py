@@ -95,7 +95,7 @@ class ShownFinding:
 
 
 def _describe_proof(finding: SentryFinding) -> str:
-    """Of a rule about writes, only what was read: that nobody read rows says nothing of it."""
+    """Of a rule about writes, only what was read: that no row was read says nothing of it."""
     if finding.rule not in _list_reading():
         return ""
     has_read = any(probe["outcome"] == ProbeOutcome.ROWS for probe in finding.evidence["probes"])

@@ -17,7 +17,7 @@ from pgrest import Name
 _ROWS_AT_ONCE = 2_000
 
 
-class _Row(NamedTuple):
+class _RestoredRow(NamedTuple):
     """A row with the columns that would get their values from before the session."""
 
     table: Name
@@ -53,15 +53,15 @@ async def find_brought_back(db: AsyncSession, target: UndoTarget, plan: UndoPlan
     return plan.with_brought_back(found) if found else plan
 
 
-def _list_rows(plan: UndoPlan) -> list[_Row]:
+def _list_rows(plan: UndoPlan) -> list[_RestoredRow]:
     """The rows that are written, and those of conflicts that could be."""
     rows = [
-        _Row(row.table.qualified, row.target_key or (), row.restored or tuple(row.target))
+        _RestoredRow(row.table.qualified, row.target_key or (), row.restored or tuple(row.target))
         for row in plan.writes
         if row.target is not None
     ]
     rows += [
-        _Row((one.schema, one.table), one.key, one.columns)
+        _RestoredRow((one.schema, one.table), one.key, one.columns)
         for one in plan.conflicts
         if one.id is not None and not one.deletes
     ]
@@ -113,7 +113,7 @@ _FIND_WRITERS = text("""
 
 
 async def _find_undone_writers(
-    db: AsyncSession, target: UndoTarget, rows: Sequence[_Row], undone: Mapping[UUID, Collection[_UndoInEffect]]
+    db: AsyncSession, target: UndoTarget, rows: Sequence[_RestoredRow], undone: Mapping[UUID, Collection[_UndoInEffect]]
 ) -> list[tuple[int, str, UUID]]:
     """Row number, column and session where the session that set the column last, before the target, is undone."""
     values = {
