@@ -25,6 +25,7 @@ from pgrest.query.grammar import media
 from pgrest.query.grammar.media import MediaType
 from pgrest.query.grammar.nodes import SelectField, SelectItem, SelectRelation
 from pgrest.query.grammar.prefer import Preferences
+from pgrest.query.hiding import MASK_TEXT
 from pgrest.query.json_slices import decode_rows
 from pgrest.query.named_columns import ALL_COLUMNS, ColumnName, NamedColumns, list_named_columns, list_reported_columns
 from pgrest.query.payload import LARGE_BODY_BYTES, Payload, split_optional_pairs
@@ -121,6 +122,7 @@ __all__ = [
     "CHANGES_CHILDREN",
     "FIRST_OWN_OID",
     "LARGE_BODY_BYTES",
+    "MASK_TEXT",
     "METHODS_WITH_BODY",
     "TRANSACTION_FACTS",
     "ApiAddress",

@@ -131,3 +131,15 @@ async def test_a_row_that_changes_while_it_is_approved_is_never_written_over(
             assert code in ("proposal_stale", "partly_written"), body
             assert left == [{"total": 7, "status": "sent"}]
             assert (await api_shop.poll(proposal))["status"] in ("stale", "failed")
+
+
+async def test_a_result_shows_what_the_agent_may_see_now(shop: ProposalShop) -> None:
+    proposal = await shop.propose("PATCH", "/customers?id=eq.1", {"vip": True}, Prefer="return=representation")
+    assert (await shop.approve(proposal)).status_code == 200
+    agent = f"/api/connections/{shop.bench.connection_id}/agents/{shop.agent.id}"
+    for policy, is_shown in (
+        ({"tables": {"log": "propose"}}, False),
+        ({"tables": None}, True),
+    ):
+        assert (await shop.bench.person.patch(agent, json=policy)).status_code == 200
+        assert bool((await shop.poll(proposal))["result"].get("body")) is is_shown, policy

@@ -455,3 +455,33 @@ async def sign_in_long_ago(shop: ProposalShop) -> httpx.AsyncClient:
         f" signin_sessions WHERE user_id = '{user['id']}' ORDER BY created_at DESC LIMIT 1)",
     )
     return client
+
+
+async def test_a_result_shows_what_the_agent_may_see_now(shop: ProposalShop) -> None:
+    """What was hidden after the approval was shown by asking again, as long as the proposal is kept."""
+    asked = {"vip": True}
+    whole, alias, narrow = [
+        await shop.propose("PATCH", f"/customers?id=eq.{number}{select}", asked, Prefer="return=representation")
+        for number, select in ((1, ""), (2, "&select=id,called:name"), (3, "&select=id"))
+    ]
+    for one in (whole, alias, narrow):
+        assert (await shop.approve(one)).status_code == 200
+        assert (await shop.poll(one))["result"]["body"]
+    agent = f"/api/connections/{shop.bench.connection_id}/agents/{shop.agent.id}"
+
+    async def show(**policy: Any) -> list[bool]:
+        changed = await shop.bench.person.patch(agent, json=policy)
+        assert changed.status_code == 200, changed.text
+        return [bool((await shop.poll(one))["result"].get("body")) for one in (whole, alias, narrow)]
+
+    try:
+        for rule in ("deny", "mask"):
+            assert await show(columns={"customers": {"name": rule}}) == [False, False, True], rule
+        assert await show(columns=None, tables={"log": "propose"}) == [False, False, False]
+    finally:
+        assert await show(columns=None, tables=None) == [True, True, True]
+    assert await show(columns={"customers": {"name": "mask"}}) == [False, False, True]
+    masked = await shop.propose("PATCH", "/customers?id=eq.1", {"vip": False}, Prefer="return=representation")
+    assert (await shop.approve(masked)).status_code == 200
+    assert (await shop.poll(masked))["result"]["body"][0]["name"] == "•••"
+    assert await show(columns=None) == [True, True, True]

@@ -1,7 +1,10 @@
 """Answers an agent that asks what became of its proposal."""
 
+import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote_plus
 
 import msgspec
 
@@ -11,7 +14,7 @@ from basewarden.gateway.proposing import read_stored_request
 from basewarden.gateway.rest import RestCall, RestResult
 from basewarden.proposals import Proposal, ProposalDetail, Proposals, read_request
 from basewarden.web import JSON_TYPE
-from pgrest import DatabaseError, PgrestError, Response
+from pgrest import MASK_TEXT, DatabaseError, PgrestError, Response
 
 
 async def answer_poll(
@@ -27,18 +30,32 @@ async def answer_poll(
     proposal = found.proposal
     result = None
     if proposal.result_status is not None:
-        result = _make_result(proposal, shows_body=await _may_show(proposal, add_reads))
+        result = _make_result(proposal, shows_body=await _may_show(caller, proposal, add_reads))
     return RestResult(Response(200, (("Content-Type", JSON_TYPE),), msgspec.json.encode(_make_body(found, result))))
 
 
-async def _may_show(proposal: Proposal, add_reads: Callable[[RestCall], Awaitable[None]]) -> bool:
-    if not proposal.result_body:
+async def _may_show(caller: Caller, proposal: Proposal, add_reads: Callable[[RestCall], Awaitable[None]]) -> bool:
+    """Whether the agent may see the rows now: its policy may be narrower than when the write ran."""
+    if not proposal.result_body or _shows_hidden(caller, proposal.query, proposal.result_body):
+        return False
+    if not proposal.path.startswith("/rpc/") and not caller.policy.may_read((proposal.schema, proposal.table)):
         return False
     try:
         await add_reads(read_stored_request(read_request(proposal, proposal.body)))
-    except (PgrestError, DatabaseError):  # what it reads is not known any more
+    except (PgrestError, DatabaseError, Forbidden):  # what it reads is not known any more, or not the agent's
         return False
     return True
+
+
+def _shows_hidden(caller: Caller, query: str, body: bytes) -> bool:
+    """Whether a column that is hidden now is named, but for a value that was masked then. In doubt it is."""
+    text = unquote_plus(query) + body.decode(errors="replace")
+    for name in {name for rules in caller.policy.columns.values() for name in rules.hidden}:
+        key = json.dumps(name, ensure_ascii=False)
+        rest = re.sub(rf'{re.escape(key)}\s*:\s*(?:null|"{MASK_TEXT}")', "", text)
+        if name in rest or key[1:-1] in rest:
+            return True
+    return False
 
 
 def _make_body(found: ProposalDetail, result: dict[str, Any] | None) -> dict[str, Any]:

@@ -96,16 +96,14 @@ class DirectBackend:
     async def add_reads(self, project: Project, caller: Caller, call: RestCall) -> None:
         """Stores what the answer to a request shows, before an answer that is there already is shown.
 
-        Raises PgrestError or DatabaseError where the request is none any more.
+        Raises PgrestError or DatabaseError where the request is none any more, and Forbidden where it is refused now.
         """
-        guard = caller.guard
-        if guard is None:
-            return
         schema = await project.schema()
         caller = await project.apply_column_rules(caller, schema)
         scope = CallerScope(caller, project.narrowed)
         prepared = await prepare(schema, call, project.config, project.templates, scope)
-        if prepared.template is not None:
+        guard = caller.guard
+        if guard is not None and prepared.template is not None:
             rules = await _find_rules(project, guard, schema)
             await self._guard.add_unknown(caller, GuardedRequest(rules, _find_reads(rules, prepared)))
 
