@@ -27,6 +27,7 @@ async def test_a_connection_is_made_shown_changed_and_deleted(
         "hasPostgresUrl": True,
         "role": project.role,
         "dbRole": None,
+        "schemas": None,
         "requiresTwoFactor": False,
         "approvalByAnother": False,
         "agentsFrozenAt": None,
@@ -191,7 +192,7 @@ ROUTES = [
     ("GET", "/c/{id}/agents/{agent}/revoke", None),
     ("POST", "/c/{id}/agents/{agent}/revoke", None),
     ("GET", "/c/{id}/settings", None),
-    *(("POST", f"/c/{{id}}/settings/{card}", None) for card in ("general", "postgres", "project", "role")),
+    *(("POST", f"/c/{{id}}/settings/{card}", None) for card in ("general", "postgres", "project", "role", "schemas")),
     ("GET", "/c/{id}/delete", None),
     ("POST", "/c/{id}/delete", None),
 ]

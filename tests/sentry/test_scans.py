@@ -182,6 +182,45 @@ async def test_the_exposed_schemas_come_from_the_projects_setting(workshop: Work
     assert set(await list_findings(bench)) == {"open"}
 
 
+async def test_the_connections_settings_name_the_exposed_schemas(workshop: Workshop) -> None:
+    bench = await open_holes(workshop, HOLES + "CREATE SCHEMA api; CREATE TABLE api.open (id int)")
+    await bench.run("GRANT USAGE ON SCHEMA api TO anon; GRANT SELECT ON api.open TO anon")
+    connection = f"/api/connections/{bench.connection_id}"
+    changed = await bench.person.patch(connection, json={"schemas": ["api", "other", "api"]})
+    assert changed.json()["schemas"] == ["api", "other"]
+    found = await scan(bench)
+    assert (found["schemas"], found["schemasFrom"]) == (["api", "other"], "connection")
+    assert set(await list_findings(bench)) == {"open"}
+    assert (await scan(bench, schemas=["public"]))["schemasFrom"] == "request"
+    bodies: list[dict[str, Any]] = [{"schemas": []}, {"schemas": None}]
+    cleared = [await bench.person.patch(connection, json=body) for body in bodies]
+    assert [one.json()["schemas"] for one in cleared] == [None, None]
+    assert (await scan(bench))["schemasFrom"] == "default"
+
+
+@pytest.mark.parametrize("wrong", ["api", ["a" * 64], [""], ["a\x00b"], [7], [f"s{number}" for number in range(51)]])
+async def test_schemas_that_cannot_be_are_refused(workshop: Workshop, wrong: Any) -> None:
+    bench = await workshop.bench("")
+    answer = await bench.person.patch(f"/api/connections/{bench.connection_id}", json={"schemas": wrong})
+    assert read_refusal(answer) == (422, "validation_failed"), answer.text
+    assert all(one["field"].startswith("schemas") for one in answer.json()["details"]), answer.text
+
+
+async def test_the_settings_page_takes_schemas_as_postgrest_writes_them(workshop: Workshop) -> None:
+    bench = await workshop.bench("")
+    page = f"/c/{bench.connection_id}/settings"
+    saved = await bench.person.post(f"{page}/schemas", data={"schemas": ' api, "My schema" ,,public'})
+    assert saved.headers["location"] == f"{page}?done=schemas#schemas"
+    connection = f"/api/connections/{bench.connection_id}"
+    assert (await bench.person.get(connection)).json()["schemas"] == ["api", "My schema", "public"]
+    refused = await bench.person.post(f"{page}/schemas", data={"schemas": f"api, {'a' * 64}"})
+    assert refused.status_code == 422
+    assert "is not a valid PostgreSQL name" in refused.text
+    assert f"api, {'a' * 64}" in refused.text
+    await bench.person.post(f"{page}/schemas", data={"schemas": " "})
+    assert (await bench.person.get(connection)).json()["schemas"] is None
+
+
 async def test_what_is_acknowledged_stays_so_until_its_time(workshop: Workshop) -> None:
     bench = await open_holes(workshop)
     await scan(bench)

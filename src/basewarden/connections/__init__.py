@@ -49,7 +49,7 @@ from basewarden.connections.queries import (
     list_person_roles,
 )
 from basewarden.connections.routes import AgentsDep, ConnectionsDep, parse_agent_id, show_agent, show_connection
-from basewarden.connections.schemas import AgentOut, ConnectionOut, Identifier
+from basewarden.connections.schemas import AgentOut, ConnectionOut, SchemaNames
 from basewarden.connections.service import Connections
 from basewarden.connections.setup import ConnectionSetup, dismiss_first_steps, find_setup
 from basewarden.connections.snippets import make_snippets
@@ -98,7 +98,6 @@ __all__ = [
     "GuardOptions",
     "GuardSettings",
     "GuardedTable",
-    "Identifier",
     "KeptSecretsDep",
     "Membership",
     "Owner",
@@ -107,6 +106,7 @@ __all__ = [
     "ReadColumn",
     "Reason",
     "Role",
+    "SchemaNames",
     "SensitiveValues",
     "SessionCounter",
     "Stop",

@@ -17,6 +17,7 @@ _CONNECTION = (
     "environment",
     "url",
     "db_role",
+    "schemas",
     "requires_two_factor",
     "approval_by_another",
     "facts",

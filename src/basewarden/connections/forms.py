@@ -1,6 +1,8 @@
 """Converts the forms of a connection's pages into the API's request bodies."""
 
-from pydantic import ConfigDict
+from typing import Annotated
+
+from pydantic import BeforeValidator, ConfigDict
 
 from basewarden.connections.models import Connection, Environment
 from basewarden.connections.schemas import (
@@ -11,6 +13,7 @@ from basewarden.connections.schemas import (
     Name,
     PostgresURL,
     ProjectURL,
+    SchemaNames,
 )
 from basewarden.errors import Invalid
 from basewarden.web import RequestBody
@@ -69,6 +72,20 @@ class RoleForm(PageForm):
 
     def as_change(self, _: Connection) -> ConnectionChange:
         return ConnectionChange.model_validate({"dbRole": self.db_role})
+
+
+def split_names(typed: object) -> object:
+    """Splits `api, "public"` as a setting of PostgREST is split."""
+    return [name for part in typed.split(",") if (name := part.strip().strip('"'))] if isinstance(typed, str) else typed
+
+
+class SchemasForm(PageForm):
+    """An empty field means that they are looked up."""
+
+    schemas: Annotated[SchemaNames | None, BeforeValidator(split_names)] = None
+
+    def as_change(self, _: Connection) -> ConnectionChange:
+        return ConnectionChange.model_validate({"schemas": self.schemas})
 
 
 class DeleteConnectionForm(PageForm):

@@ -118,6 +118,7 @@ class Connection(Base):
     url: Mapped[str | None] = mapped_column(Text)  # of the API, as the probe found it
     sealed_key: Mapped[bytes | None] = sealed_column(nullable=True)
     db_role: Mapped[str | None] = mapped_column(Text)
+    schemas: Mapped[list[str] | None] = mapped_column(ARRAY(Text))  # that its API exposes; else they are looked up
     requires_two_factor: Mapped[bool] = mapped_column(server_default=text("false"))  # of members, not of agents
     approval_by_another: Mapped[bool] = mapped_column(server_default=text("false"))  # than who created the agent
     facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))

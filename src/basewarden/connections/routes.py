@@ -237,6 +237,7 @@ def show_connection(connection: Connection, role: Role) -> ConnectionOut:
         has_postgres_url=connection.is_direct,
         role=connection.role,
         db_role=connection.db_role,
+        schemas=connection.schemas,
         requires_two_factor=connection.requires_two_factor,
         approval_by_another=connection.approval_by_another,
         member=role,

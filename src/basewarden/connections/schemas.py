@@ -26,6 +26,7 @@ _MAX_URL = 4000
 _MAX_IDENTIFIER_BYTES = 63
 _MAX_CLAIMS_BYTES = 4096
 MAX_TABLES = 500
+MAX_SCHEMAS = 50
 MAX_HIDDEN_COLUMNS = 1000
 _MAX_INT = 2**31 - 1
 TOO_MUCH_ACCESS = "gives write access to a table, and the agent's own access is {}"
@@ -122,6 +123,7 @@ def check_future(moment: datetime) -> datetime:
 
 Name = Annotated[str, AfterValidator(clean_line), Field(min_length=1, max_length=80)]
 Identifier = Annotated[str, AfterValidator(check_identifier)]
+SchemaNames = Annotated[list[Identifier], Field(max_length=MAX_SCHEMAS)]
 Table = Annotated[str, AfterValidator(check_table)]
 Function = Annotated[str, AfterValidator(check_function)]
 _TABLE_NAMES = TypeAdapter(Annotated[list[Table], Field(max_length=MAX_TABLES)])
@@ -186,6 +188,10 @@ class ConnectionChange(RequestBody):
     key: Key | None = None
     postgres_url: PostgresURL | None = None
     db_role: Identifier | None = None
+    schemas: SchemaNames | None = Field(
+        default=None,
+        description="Those that the project's API exposes, for the sentry; empty or null: they are looked up.",
+    )
 
     def has(self, field: str) -> bool:
         return field in self.model_fields_set
@@ -268,6 +274,7 @@ class ConnectionOut(ResponseBody):
     has_postgres_url: bool
     role: str
     db_role: str | None
+    schemas: list[str] | None
     requires_two_factor: bool
     approval_by_another: bool
     member: Role

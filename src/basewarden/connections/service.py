@@ -39,6 +39,7 @@ _PARTS = {
     "sealed_postgres_url": "postgres",
     "sealed_key": "project",
     "db_role": "role",
+    "schemas": "schemas",
 }
 """The part of the settings that a changed column belongs to."""
 
@@ -99,6 +100,8 @@ class Connections:
         values: Values = {
             name: getattr(wanted, name) for name in ("name", "environment", "db_role") if wanted.has(name)
         }
+        if wanted.has("schemas"):
+            values["schemas"] = list(dict.fromkeys(wanted.schemas or ())) or None
         if any(wanted.has(name) for name in ("url", "key", "postgres_url")) or wanted.db_role is not None:
             values |= await self._probe_change(connection, wanted, person_id)
         if not values:

@@ -10,7 +10,14 @@ from starlette.responses import Response
 from basewarden.accounts import CONFIRM_FIELD, ClientInfoDep, FormConfirmationDep, ReauthRequired
 from basewarden.connections.callers import Membership, Owner
 from basewarden.connections.form_errors import as_field_error, find_hint
-from basewarden.connections.forms import DeleteConnectionForm, GeneralForm, PostgresForm, ProjectForm, RoleForm
+from basewarden.connections.forms import (
+    DeleteConnectionForm,
+    GeneralForm,
+    PostgresForm,
+    ProjectForm,
+    RoleForm,
+    SchemasForm,
+)
 from basewarden.connections.kept_secrets import KeptSecretsDep, list_secret_fields, parse_keeping_form
 from basewarden.connections.routes import ConnectionsDep
 from basewarden.connections.settings_view import SettingsViewDep, find_confirm_word
@@ -19,12 +26,13 @@ from basewarden.web import Form, Pages, PagesDep, Writing, parse_form, redirect,
 
 router = APIRouter(prefix="/c/{connection_id}", include_in_schema=False)
 
-SettingsForm = GeneralForm | PostgresForm | ProjectForm | RoleForm
+SettingsForm = GeneralForm | PostgresForm | ProjectForm | RoleForm | SchemasForm
 CARDS: dict[str, tuple[type[SettingsForm], str]] = {
     "general": (GeneralForm, "Name and environment saved."),
     "postgres": (PostgresForm, "Connection string saved."),
     "project": (ProjectForm, "Project API saved."),
     "role": (RoleForm, "Database role saved."),
+    "schemas": (SchemasForm, "Exposed schemas saved."),
 }
 _PAGE = "connections/settings.html"
 
@@ -120,5 +128,6 @@ def _read_saved(member: Membership) -> dict[str, str]:
         "name": connection.name,
         "environment": connection.environment,
         "dbRole": connection.db_role or "",
+        "schemas": ", ".join(connection.schemas or ()),
         "url": connection.url or "",
     }

@@ -1,5 +1,6 @@
 """What the data API needs to know of a connection: cached for seconds, and dropped when it changes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -43,6 +44,8 @@ class ConnectionTarget:
     requires_two_factor: bool = False
     are_agents_frozen: bool = False
     guard: GuardOptions = GUARD_OFF
+    exposed_schemas: Sequence[str] | None = None
+    """What its settings say that the project's API exposes; None where that is looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ class ConnectionTargets:
             db_role=connection.assumed_role if connection.is_direct else None,
             is_pooled=bool((connection.facts or {}).get("is_pooled")),
             requires_two_factor=connection.requires_two_factor,
+            exposed_schemas=connection.schemas,
             are_agents_frozen=connection.agents_frozen_at is not None,
             guard=read_guard(connection),
         )

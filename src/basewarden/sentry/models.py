@@ -64,7 +64,7 @@ class SentryScan(Base):
     seen_at: Mapped[datetime] = mapped_column(server_default=func.now())  # the last sign of life of a running one
     asked: Mapped[list[str] | None] = mapped_column(ARRAY(Text))  # the schemas that were asked for
     schemas: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
-    schemas_from: Mapped[str | None] = mapped_column(Text)  # request, project, api or default
+    schemas_from: Mapped[str | None] = mapped_column(Text)  # a SchemaSource
     rules: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")  # the outcome of each
     opened: Mapped[int] = mapped_column(server_default="0")
     closed: Mapped[int] = mapped_column(server_default="0")

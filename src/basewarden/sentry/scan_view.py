@@ -15,6 +15,7 @@ from basewarden.web import count_things
 
 _SOURCES: Final = {
     SchemaSource.REQUEST: "as it was asked for",
+    SchemaSource.CONNECTION: "which the connection's settings name",
     SchemaSource.PROJECT: "which the project's API settings expose",
     SchemaSource.API: "which the project's API exposes",
     SchemaSource.DEFAULT: "because no setting of the project says which ones its API exposes",

@@ -6,11 +6,10 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
-from basewarden.connections import Identifier
+from basewarden.connections import SchemaNames
 from basewarden.core.text import check_encodable, clean_line
 from basewarden.web import RequestBody, ResponseBody
 
-MAX_SCHEMAS = 50
 MAX_REASON = 500
 FindingReason = Annotated[
     str, AfterValidator(check_encodable), AfterValidator(clean_line), Field(max_length=MAX_REASON)
@@ -19,8 +18,8 @@ FindingReason = Annotated[
 
 
 class ScanBody(RequestBody):
-    schemas: Annotated[list[Identifier], Field(min_length=1, max_length=MAX_SCHEMAS)] | None = Field(
-        default=None, description="Those that the project's API exposes; otherwise they are looked up."
+    schemas: Annotated[SchemaNames, Field(min_length=1)] | None = Field(
+        default=None, description="Those that the project's API exposes; else the connection's, or they are looked up."
     )
 
 
@@ -43,8 +42,9 @@ class ScanOut(ResponseBody):
     started_at: datetime
     finished_at: datetime | None
     schemas: list[str]
-    schemas_from: Literal["request", "project", "api", "default"] | None = Field(
-        description="Where they come from: the request, a setting of the project, its API, or `public` for want of any."
+    schemas_from: Literal["request", "connection", "project", "api", "default"] | None = Field(
+        description="Where they come from: the request, the connection's settings, those of the project, its API, or"
+        " `public` for want of any."
     )
     rules: list[RuleOut] = Field(description="In a running scan, those that have ended.")
     opened: int

@@ -131,7 +131,7 @@ class Scans:
         target = await self._targets.get_target(connection_id)
         of_api = target.api.schemas if target.api is not None else None
         async with acquire() as connection:
-            return await choose_schemas(connection, scan.asked, of_api)
+            return await choose_schemas(connection, scan.asked, target.exposed_schemas, of_api)
 
     async def _list_gone(
         self, connection_id: UUID, schemas: Sequence[str], result: ScanResult

@@ -21,6 +21,7 @@ DEFAULT = ("public",)
 
 class SchemaSource(StrEnum):
     REQUEST = "request"
+    CONNECTION = "connection"
     PROJECT = "project"
     API = "api"
     DEFAULT = "default"
@@ -33,11 +34,16 @@ class ExposedSchemas:
 
 
 async def choose_schemas(
-    connection: Asked, asked: Sequence[str] | None, of_api: Sequence[str] | None
+    connection: Asked, asked: Sequence[str] | None, named: Sequence[str] | None, of_api: Sequence[str] | None
 ) -> ExposedSchemas:
-    """`of_api` are those that the project's API names, where it has one. Raises DatabaseError."""
+    """`named` are those of the connection's settings, `of_api` those that the project's API names, where it has one.
+
+    Raises DatabaseError.
+    """
     if asked:
         return ExposedSchemas(tuple(asked), SchemaSource.REQUEST)
+    if named:
+        return ExposedSchemas(tuple(named), SchemaSource.CONNECTION)
     configured = await _read_setting(connection)
     if configured:
         return ExposedSchemas(configured, SchemaSource.PROJECT)
