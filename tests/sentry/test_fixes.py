@@ -239,7 +239,7 @@ async def test_applying_asks_who_one_is_and_a_page_keeps_what_it_showed(workshop
     page = f"/c/{bench.shop.connection_id}/sentry/{bench.finding}"
     stale = await old.post(f"{page}/fix")
     assert stale.status_code == 403
-    for text in ("Confirm your identity", "What takes it back", "A stranger read rows before"):
+    for text in ("Confirm your identity", "What takes it back", "Before and after"):
         assert text in unescape(stale.text), text
     wrong = await old.post(f"{page}/fix", data={"confirmPassword": "a-wrong-one"})
     assert wrong.status_code == 422
@@ -251,8 +251,12 @@ async def test_applying_asks_who_one_is_and_a_page_keeps_what_it_showed(workshop
 async def test_the_pages_lead_from_the_finding_to_the_fix_and_back(workshop: Workshop) -> None:
     bench = await open_bench(workshop)
     person, page = bench.shop.person, f"/c/{bench.shop.connection_id}/sentry/{bench.finding}"
-    assert f'href="{page}/fix"' in (await person.get(page)).text
-    tried = await person.post(f"{page}/fix/try")
+    finding = await person.get(page)
+    (press,) = find_forms(finding, re.compile(re.escape(f"{page}/fix/try")))
+    tried = await press.submit(person, finding)
+    breaks = unescape(tried.text).partition("What stops working")[2].partition("What takes it back")[0]
+    assert "Anyone who signs up read rows before" in breaks
+    assert "A stranger" not in breaks, "to close it is what the fix is for"
     (form,) = find_forms(tried, re.compile(re.escape(f"{page}/fix") + r"\Z"))
     applied = await form.submit(person, tried)
     assert applied.headers["location"] == f"{page}?done=fixed"
