@@ -360,3 +360,11 @@ async def test_a_policy_is_shown_as_sql_with_its_cause_marked_and_choices_to_fix
     assert "Everyone reads the rows, without email" in shown
     assert "GRANT SELECT (id, owner) ON public.notes TO anon;" in shown
     assert "DROP POLICY visible ON public.notes;" in shown
+
+
+async def test_findings_are_sorted_by_what_they_are_about(bench: SentryBench) -> None:
+    await scan(bench.shop)
+    page = await bench.open("?rule=rls_off&order=name")
+    assert page.index(await bench.find("countries")) < page.index(await bench.find("people"))
+    assert f'href="{bench.path}?rule=rls_off"' in page
+    assert (await bench.shop.person.get(f"{bench.path}?order=nonsense")).status_code == 422

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -82,6 +82,7 @@ class ListedFindings(AddressParameters):
     status: str = ""
     severity: str = ""
     rule: str = ""
+    order: str = ""
 
 
 @router.get("")
@@ -94,9 +95,10 @@ async def get_list(
     status: _Text = "",
     severity: _Text = "",
     rule: _Text = "",
+    order: Annotated[Literal["", "name"], Query()] = "",
     offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
 ) -> Response:
-    here, shown = _path(member), ListedFindings(status=status, severity=severity, rule=rule)
+    here, shown = _path(member), ListedFindings(status=status, severity=severity, rule=rule, order=order)
     current = read_choice("status", status, FindingStatus) or FindingStatus.OPEN
     # before its findings: a scan that ends meanwhile would be shown as done, and without them
     latest = await queries.list_scans(db, member.connection.id, 1)
@@ -107,6 +109,7 @@ async def get_list(
         statuses=[current],
         severity=read_choice("severity", severity, Severity),
         rule=rule or None,
+        is_by_name=order == "name",
         offset=offset,
         limit=PAGE_ROWS + 1,
     )
@@ -127,6 +130,8 @@ async def get_list(
         has_any=bool(rules),
         severities=[(one, one.capitalize()) for one in Severity],
         rules=[(one, list_titles().get(one, one)) for one in rules],
+        by_severity=here + shown.encode(order=""),
+        by_name=here + shown.encode(order="name"),
         without_severity=here + shown.encode(severity=""),
         without_rule=here + shown.encode(rule=""),
         without_filters=here + shown.encode(severity="", rule=""),

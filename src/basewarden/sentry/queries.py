@@ -147,15 +147,18 @@ async def list_findings(
     statuses: Collection[str],
     severity: str | None = None,
     rule: str | None = None,
+    is_by_name: bool = False,
     offset: int = 0,
     limit: int,
 ) -> Sequence[SentryFinding]:
-    """The worst first, of those what a probe could read, of those the newest."""
+    """The worst first, of those what a probe could read, of those the newest; or by the names of objects first."""
     query = select(SentryFinding).where(SentryFinding.connection_id == connection_id, _STATUS.in_(statuses))
     if severity is not None:
         query = query.where(SentryFinding.severity == severity)
     if rule is not None:
         query = query.where(SentryFinding.rule == rule)
+    if is_by_name:
+        query = query.order_by(SentryFinding.object["schema"].astext, SentryFinding.object["name"].astext)
     query = query.order_by(_RANK, _IS_READ.desc(), SentryFinding.first_seen_at.desc(), SentryFinding.id)
     return (await session.scalars(query.offset(offset).limit(limit))).all()
 
