@@ -27,7 +27,8 @@ class Palette {
   private readonly list: HTMLElement;
   private readonly note: HTMLElement;
   private options: HTMLAnchorElement[] = [];
-  private selected = 0;
+  private selected = -1;
+  private hasMoved = false;
   private pending = new AbortController();
   private timer = 0;
   private isCurrent = false;
@@ -49,12 +50,12 @@ class Palette {
     noteVisit();
     this.dialog.showModal();
     this.input.value = "";
-    this.isCurrent = this.isEntered = false;
+    this.isCurrent = this.isEntered = this.hasMoved = false;
     void this.search();
   }
 
   private searchSoon(): void {
-    this.isCurrent = this.isEntered = false;
+    this.isCurrent = this.isEntered = this.hasMoved = false;
     this.pending.abort(); // Enter must not take the first result of what was typed before
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.search(), PAUSE_MS);
@@ -66,7 +67,7 @@ class Palette {
     const { signal } = this.pending;
     const text = this.input.value.trim();
     try {
-      // Both are asked at once, and the rows come below what is there already, so that nothing moves under the hand.
+      // Both are asked at once; the rows come below the places that are there already, and above the commands.
       const rows = text.length < MIN_ROW_TEXT ? null : this.load("/palette/rows", text, signal);
       rows?.catch(() => null);
       this.show(await this.load("/palette", text, signal), text);
@@ -92,9 +93,9 @@ class Palette {
     this.list.replaceChildren(...(text === "" ? drawRecent(this.dialog.dataset["connection"] ?? "") : []), found);
     this.list.scrollTop = 0;
     this.collect();
-    this.select(0);
-    this.isCurrent = this.options.length > 0;
-    if (this.isEntered && this.isCurrent) this.go(this.options[0], false);
+    this.selectFirst();
+    this.isCurrent = this.selected >= 0;
+    if (this.isEntered && this.isCurrent) this.go(this.options[this.selected], false);
   }
 
   private async whileLooking(rows: Promise<DocumentFragment>): Promise<DocumentFragment> {
@@ -116,10 +117,12 @@ class Palette {
   }
 
   private append(rows: DocumentFragment): void {
-    this.list.append(rows);
+    const current = this.options[this.selected];
+    this.list.insertBefore(rows, this.list.querySelector(":scope > [data-commands]"));
     this.collect();
-    this.select(this.selected);
-    if (this.isEntered && !this.isCurrent) this.go(this.options[0], false);
+    if (this.hasMoved && current) this.select(this.options.indexOf(current));
+    else this.selectFirst();
+    if (this.isEntered && !this.isCurrent) this.go(this.options[this.selected], false);
   }
 
   private fail(): void {
@@ -135,6 +138,14 @@ class Palette {
     if (this.options.length === 0) this.input.removeAttribute("aria-activedescendant");
   }
 
+  /** What stops or breaks something at one press is never selected before a person has moved to it. */
+  private selectFirst(): void {
+    this.selected = -1;
+    this.input.removeAttribute("aria-activedescendant");
+    const first = this.options.findIndex((option) => option.dataset["stopsWork"] === undefined);
+    if (first >= 0) this.select(first);
+  }
+
   private select(index: number): void {
     const count = this.options.length;
     if (count === 0) return;
@@ -148,11 +159,16 @@ class Palette {
 
   private press(event: KeyboardEvent): void {
     if (event.isComposing) return;
-    if (event.key === "ArrowDown") this.select(this.selected + 1);
-    else if (event.key === "ArrowUp") this.select(this.selected - 1);
+    if (event.key === "ArrowDown") this.move(this.selected + 1);
+    else if (event.key === "ArrowUp") this.move(this.selected < 0 ? -1 : this.selected - 1);
     else if (event.key === "Enter") this.enter(event.ctrlKey || event.metaKey);
     else return;
     event.preventDefault();
+  }
+
+  private move(index: number): void {
+    this.hasMoved = true;
+    this.select(index);
   }
 
   /** Enter that comes before the results of what was typed waits for them. */
@@ -162,8 +178,9 @@ class Palette {
   }
 
   private point(event: MouseEvent): void {
+    if (event.movementX === 0 && event.movementY === 0) return; // the list moved under a pointer that rests
     const option = optionOf(event.target);
-    if (option && this.options[this.selected] !== option) this.select(this.options.indexOf(option));
+    if (option && this.options[this.selected] !== option) this.move(this.options.indexOf(option));
   }
 
   private choose(event: MouseEvent): void {

@@ -1,5 +1,6 @@
 """The palette and the shortcuts, by keyboard and by mouse, and the frame that carries them."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -77,6 +78,33 @@ async def test_commands_run(signed_in: Page, store: Store) -> None:
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/signin*")
     assert await page.evaluate("sessionStorage.getItem('basewarden.recent')") is None
+
+
+async def test_rows_come_before_commands_and_enter_never_takes_one_that_stops_work(
+    signed_in: Page, store: Store
+) -> None:
+    page = signed_in
+    wanted = {"name": "desk robot", "access": "write"}
+    made = await store.owner.post(f"/api/connections/{store.connection_id}/agents", json=wanted)
+    await page.goto(store.data)
+    await page.keyboard.press("Control+K")
+    await page.keyboard.type("desk")
+    await expect(page.get_by_role("group", name="Rows")).to_be_visible()
+    groups = await page.locator("#palette [role=group]").evaluate_all("all => all.map(one => one.ariaLabel)")
+    assert groups == ["Agents", "Rows", "Commands"]
+    selected = page.locator("[role=option][aria-selected=true]")
+    await expect(selected).to_have_text("desk robotagent")
+    field = page.get_by_role("combobox", name="Search or run a command")
+    await field.fill("freeze desk")
+    await expect(page.get_by_role("option", name="Freeze desk robot")).to_be_visible()
+    await expect(selected).to_have_count(0)
+    await field.press("Enter")
+    await expect(field).to_be_visible()
+    await expect(page.locator("#palette-note")).to_have_text("1 result")
+    await field.press("ArrowDown")
+    await expect(selected).to_contain_text("Freeze desk robot")
+    await field.press("Enter")
+    await expect(page).to_have_url(re.compile(made.json()["id"]))
 
 
 async def test_shortcuts_go_to_pages_but_not_while_one_types(signed_in: Page, store: Store) -> None:

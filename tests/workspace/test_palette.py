@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from basewarden.db import Database
-from basewarden.workspace.palette.items import PaletteGroup, PaletteItem, match_groups
+from basewarden.workspace.palette.items import PaletteGroup, PaletteItem, add_rows, match_groups
 from tests.fixtures.app import ProjectDatabase, ServedProduct
 from tests.workspace.conftest import Store
 
@@ -224,6 +224,24 @@ def test_the_best_match_comes_first() -> None:
     assert match_groups(groups, "prices zebra") == []
     assert match_groups(groups, "lan") == []  # inside a keyword, which is not shown
     assert len(match_groups(groups, "")) == 3
+
+
+def test_commands_come_last_and_are_found_by_how_their_words_begin() -> None:
+    commands = PaletteGroup(
+        "Commands",
+        [
+            PaletteItem("Let the agent break something", "/demo/agent", "alert", keywords="demo damage"),
+            PaletteItem("New agent", "/new", "key", keywords="create token"),
+        ],
+        are_commands=True,
+    )
+    places = PaletteGroup("Sessions", [PaletteItem("changed a new agent's price", "/", "clock")])
+    assert match_groups([commands], "eth") == []
+    assert [one.label for one in match_groups([commands], "dam")[0].items] == ["Let the agent break something"]
+    assert [group.title for group in match_groups([commands, places], "new agent")] == ["Sessions", "Commands"]
+    rows = PaletteGroup("Rows", [PaletteItem("New agent fee", "/", "row")])
+    found = add_rows(match_groups([commands, places], "new agent"), [rows])
+    assert [group.title for group in found] == ["Sessions", "Rows", "Commands"]
 
 
 async def test_the_guide_is_open_to_all(client: httpx.AsyncClient) -> None:

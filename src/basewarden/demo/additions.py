@@ -12,7 +12,13 @@ from basewarden.workspace import ExtraCommands, PaletteItem
 DEMO_ROUTERS = (pages.router,)
 _TEMPLATES = Path(__file__).parent / "templates"
 _BREAK_SOMETHING = PaletteItem(
-    "Let the agent break something", "/demo/agent", "alert", "demo", "demo damage wreck run start agent", "post"
+    "Let the agent break something",
+    "/demo/agent",
+    "alert",
+    "demo",
+    "demo damage wreck run start agent",
+    "post",
+    stops_work=True,
 )
 
 

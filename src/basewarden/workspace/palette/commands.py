@@ -67,7 +67,7 @@ def list_commands(
                 )
                 for one in agents
             ]
-    return PaletteGroup("Commands", [*items, *extra, *_GENERAL])
+    return PaletteGroup("Commands", [*items, *extra, *_GENERAL], are_commands=True)
 
 
 def _list_reviews(home: str, waiting: WaitingProposals) -> list[PaletteItem]:
@@ -111,7 +111,7 @@ def _list_stops(home: str, sessions: Sequence[SessionSummary], agents: Sequence[
 
 def _make_stop(verb: str, name: str, href: str, hint: str) -> PaletteItem:
     icon = "pause" if verb == "Pause" else "lock"
-    return PaletteItem(f"{verb} {name}", href, icon, hint, _FREEZE_WORDS, "post")
+    return PaletteItem(f"{verb} {name}", href, icon, hint, _FREEZE_WORDS, "post", stops_work=True)
 
 
 def describe_session(found: SessionSummary) -> str:

@@ -1,7 +1,7 @@
 """What the palette lists, and which of it fits what was typed."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 MAX_PER_GROUP = 6
@@ -12,7 +12,8 @@ class PaletteItem:
     """A place to go, or a command. The beginnings of its `keywords` find it too.
 
     A command with `script` is run by the page itself; its link is for browsers without script. `is_more` is a link to
-    results that are not listed.
+    results that are not listed. `stops_work`: one press stops or breaks something, so it is never the one that Enter
+    takes before a person has moved to it.
     """
 
     label: str
@@ -23,26 +24,41 @@ class PaletteItem:
     method: Literal["get", "post"] = "get"
     script: Literal["theme", "shortcuts"] | None = None
     is_more: bool = False
+    stops_work: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PaletteGroup:
     title: str
     items: Sequence[PaletteItem]
+    are_commands: bool = False
 
 
 def match_groups(groups: Iterable[PaletteGroup], text: str) -> list[PaletteGroup]:
-    """Keeps the items that have every word, the best first; the group with the best item comes first."""
+    """Keeps the items that have every word, the best first; the group with the best item comes first, commands last."""
     words = text.lower().split()
-    ranked: list[tuple[int, PaletteGroup]] = []
+    ranked: list[tuple[bool, int, PaletteGroup]] = []
     for group in groups:
-        scored = [(score, item) for item in group.items if (score := _score(item, words)) is not None]
+        fitting = [item for item in group.items if not group.are_commands or _has_beginnings(item, words)]
+        scored = [(score, item) for item in fitting if (score := _score(item, words)) is not None]
         scored.sort(key=lambda pair: pair[0])
         if scored:
-            kept = PaletteGroup(group.title, [item for _, item in scored[:MAX_PER_GROUP]])
-            ranked.append((scored[0][0], kept))
-    ranked.sort(key=lambda pair: pair[0])
-    return [group for _, group in ranked]
+            kept = replace(group, items=[item for _, item in scored[:MAX_PER_GROUP]])
+            ranked.append((bool(words) and group.are_commands, scored[0][0], kept))
+    ranked.sort(key=lambda one: one[:2])
+    return [group for _, _, group in ranked]
+
+
+def add_rows(groups: Sequence[PaletteGroup], rows: Sequence[PaletteGroup]) -> list[PaletteGroup]:
+    """Puts rows that were searched for below the places and above the commands."""
+    places = [group for group in groups if not group.are_commands]
+    return [*places, *rows, *(group for group in groups if group.are_commands)] if rows else list(groups)
+
+
+def _has_beginnings(item: PaletteItem, words: Sequence[str]) -> bool:
+    """A command is meant by how its words begin: "eth" means Ethiopia, and not "Let the agent break something"."""
+    parts = [*item.label.lower().split(), *item.keywords.lower().split()]
+    return all(any(part.startswith(word) for part in parts) for word in words)
 
 
 def _score(item: PaletteItem, words: Sequence[str]) -> int | None:

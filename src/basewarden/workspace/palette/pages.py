@@ -9,6 +9,7 @@ from starlette.responses import Response
 from basewarden.accounts import SignedIn, Visitor
 from basewarden.core.ids import parse_id
 from basewarden.web import PagesDep, Reading, ShellDep
+from basewarden.workspace.palette.items import add_rows
 from basewarden.workspace.palette.search import PaletteSearch
 
 router = APIRouter(include_in_schema=False)
@@ -70,7 +71,7 @@ async def get_search(
     return pages.render(
         request,
         "workspace/search.html",
-        groups=[*groups, *rows.groups],
+        groups=add_rows(groups, rows.groups),
         is_complete=rows.is_complete,
         text=text,
         within=within,
