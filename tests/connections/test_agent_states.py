@@ -243,6 +243,12 @@ async def test_where_all_agents_are_frozen_the_list_says_so_of_each(
     path = f"/c/{connection_id}/agents"
     assert (await owner.post(f"/c/{connection_id}/freeze", data={})).status_code == 303
     page = (await owner.get(path)).text
+    stops = ("/pause", "/freeze", "/resume")
+    assert not any(f'href="{own}{stop}"' in page for stop in stops)
+    for shown in ((await owner.get(own)).text, (await owner.get(f"/c/{connection_id}")).text):
+        assert ">frozen<" in shown
+        assert not any(f'{own}{stop}"' in shown for stop in stops)
+    assert (await owner.get(f"{path}?done=all-freeze")).text.count("All agents are frozen") == 1
     assert page.count(">frozen<") == len(re.findall(r'<th scope="row">', page)) == 2
     assert "never used<" not in page
     page = (await owner.get(f"{path}?state=frozen")).text

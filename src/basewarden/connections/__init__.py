@@ -14,7 +14,7 @@ from basewarden.connections.agent_activity import (
 from basewarden.connections.agent_checks import AgentChecks
 from basewarden.connections.agent_edits import AgentEdits
 from basewarden.connections.agent_pages import AgentActivityDep
-from basewarden.connections.agent_states import AgentAction, AgentStates
+from basewarden.connections.agent_states import AgentAction, AgentStates, find_shown_state
 from basewarden.connections.agents import AgentCaller, Agents, count_agents, list_agents
 from basewarden.connections.callers import Editor, Membership, Owner, Viewer, needs_second_factor
 from basewarden.connections.deletion import QuarantineCounter, SessionCounter
@@ -122,6 +122,7 @@ __all__ = [
     "dismiss_first_steps",
     "find_agent_dialog",
     "find_setup",
+    "find_shown_state",
     "list_agent_holds",
     "list_agents",
     "list_connections_by_id",

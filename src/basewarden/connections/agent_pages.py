@@ -24,6 +24,7 @@ from basewarden.connections.agent_forms import (
     list_column_choices,
 )
 from basewarden.connections.agent_made_page import list_snippets, show_token
+from basewarden.connections.agent_states import FROZEN_TOGETHER, find_shown_state
 from basewarden.connections.agent_words import PolicyFact, describe_access, describe_policy, group_policy, shorten_table
 from basewarden.connections.agents import AgentExists, count_agents_by_state, list_agents
 from basewarden.connections.callers import Membership, Owner, Viewer
@@ -61,11 +62,8 @@ _STATE_WORDS = {
     AgentState.EXPIRED: "Expired",
     AgentState.REVOKED: "Revoked",
 }
-_FROZEN_TOGETHER = (AgentState.ACTIVE, AgentState.NEVER_USED, AgentState.PAUSED, AgentState.FROZEN)
-"""The states of agents that a freeze of all stops: a token that has ended works for none of them anyway."""
 _DONE = {
     "revoked": "Agent revoked. Its token no longer works.",
-    "all-freeze": "All agents are frozen. Their requests are refused until an editor releases them.",
     "all-release": "The agents are released.",
 }
 _AGENT_DONE = {
@@ -93,7 +91,7 @@ async def get_agents(
     chosen = _parse_state(state)
     connection_id, here = member.connection.id, _path(member)
     are_all_frozen = member.connection.agents_frozen_at is not None
-    states = _FROZEN_TOGETHER if are_all_frozen and chosen is AgentState.FROZEN else [chosen] if chosen else ()
+    states = FROZEN_TOGETHER if are_all_frozen and chosen is AgentState.FROZEN else [chosen] if chosen else ()
     found = await list_agents(session, connection_id, before=before, limit=_PAGE_ROWS + 1, states=states)
     agents = found[:_PAGE_ROWS]
     since, ids = datetime.now(UTC) - _LATELY, [agent.id for agent in agents]
@@ -103,7 +101,7 @@ async def get_agents(
         request,
         "connections/agents.html",
         here=here,
-        agents=[(agent, describe_access(agent), _show_state(agent, member.connection)) for agent in agents],
+        agents=[(agent, describe_access(agent), find_shown_state(agent, member.connection)) for agent in agents],
         recent=recent,
         used={agent.id: _find_last_use(agent, recent[agent.id]) for agent in agents},
         rows_by_hour=await activity.list_rows(session, connection_id, ids),
@@ -233,6 +231,8 @@ async def get_agent(
     counts = await activity.count(session, member.connection.id, [agent.id], datetime.now(UTC) - _LATELY)
     reads = await list_reads(session, agent.id)
     is_kept = agent.state is not AgentState.REVOKED
+    state = find_shown_state(agent, member.connection)
+    is_frozen_with_all = state is not agent.state
     example = (
         await tables.find_example(member.connection.id, agent.example_tables, agent.columns or {}) if is_kept else None
     )
@@ -240,7 +240,7 @@ async def get_agent(
         request,
         "connections/agent.html",
         agent=agent,
-        state=_show_state(agent, member.connection),
+        state=state,
         used_at=_find_last_use(agent, counts[agent.id]),
         list_href=_path(member),
         here=f"{_path(member)}/{agent.id}",
@@ -251,9 +251,10 @@ async def get_agent(
         figures=_list_figures(agent, history, counts[agent.id].sessions),
         running=[one for one in history.sessions if one.is_running],
         history=history,
-        dialogs=list_agent_dialogs(agent, has_read=bool(reads)),
+        dialogs=[] if is_frozen_with_all else list_agent_dialogs(agent, has_read=bool(reads)),
+        is_frozen_with_all=is_frozen_with_all,
         reads=reads,
-        reads_dialog=make_reads_dialog(agent) if reads and not agent.frozen_at else None,
+        reads_dialog=make_reads_dialog(agent) if reads and state is not AgentState.FROZEN else None,
         viewer_id=member.person.id,
         snippets=list_snippets(settings, agent, example),
         is_kept=is_kept,
@@ -302,17 +303,11 @@ async def post_revoke(
     return redirect(f"{_path(member)}?done=revoked")
 
 
-def _show_state(agent: Agent, connection: Connection) -> AgentState:
-    """The agent's own state, or frozen where all agents of the connection are."""
-    is_frozen = connection.agents_frozen_at is not None and agent.state in _FROZEN_TOGETHER
-    return AgentState.FROZEN if is_frozen else agent.state
-
-
 def _count_shown(counts: Mapping[AgentState, int], connection: Connection) -> Mapping[AgentState, int]:
     if connection.agents_frozen_at is None:
         return counts
-    frozen = sum(counts[state] for state in _FROZEN_TOGETHER)
-    return {**counts, **dict.fromkeys(_FROZEN_TOGETHER, 0), AgentState.FROZEN: frozen}
+    frozen = sum(counts[state] for state in FROZEN_TOGETHER)
+    return {**counts, **dict.fromkeys(FROZEN_TOGETHER, 0), AgentState.FROZEN: frozen}
 
 
 def _find_last_use(agent: Agent, counts: AgentCounts) -> datetime | None:

@@ -10,12 +10,20 @@ from uuid import UUID
 from basewarden.connections import queries
 from basewarden.connections.agents import AGENT_TOPIC
 from basewarden.connections.guard.queries import delete_reads
-from basewarden.connections.models import Agent, Connection
+from basewarden.connections.models import Agent, AgentState, Connection
 from basewarden.connections.stops import CONNECTION_STATE_TOPIC, STOP_TOPIC, Stop
 from basewarden.db import Listener, ReadSession, WriteSession
 from basewarden.errors import NotFound
 
 AgentAction = Literal["pause", "resume", "freeze", "release"]
+FROZEN_TOGETHER = (AgentState.ACTIVE, AgentState.NEVER_USED, AgentState.PAUSED, AgentState.FROZEN)
+"""The states of agents that a freeze of all stops: a token that has ended works for none of them anyway."""
+
+
+def find_shown_state(agent: Agent, connection: Connection) -> AgentState:
+    """The agent's own state, or frozen where all agents of the connection are."""
+    is_frozen = connection.agents_frozen_at is not None and agent.state in FROZEN_TOGETHER
+    return AgentState.FROZEN if is_frozen else agent.state
 
 
 class AgentStates:

@@ -14,6 +14,7 @@ from basewarden.connections import (
     AgentActivity,
     AgentActivityDep,
     AgentCounts,
+    AgentState,
     ConnectionsDep,
     Membership,
     Role,
@@ -21,6 +22,7 @@ from basewarden.connections import (
     check_health,
     count_agents,
     dismiss_first_steps,
+    find_shown_state,
     list_agents,
     make_snippets,
     read_last_health,
@@ -137,11 +139,11 @@ async def _read_activity(
 
 async def _count_agents(
     db: ReadSession, member: Membership, newest: Sequence[Agent], activity: AgentActivity
-) -> list[tuple[Agent, AgentCounts]]:
+) -> list[tuple[Agent, AgentState, AgentCounts]]:
     """Lists the agents that were used last, of the newest ones, with their counts of the last day."""
     agents = sorted(newest, key=lambda agent: agent.last_used_at or agent.created_at, reverse=True)[:_AGENTS_SHOWN]
     counts = await activity.count(db, member.connection.id, [agent.id for agent in agents], datetime.now(UTC) - _LATELY)
-    return [(agent, counts[agent.id]) for agent in agents]
+    return [(agent, find_shown_state(agent, member.connection), counts[agent.id]) for agent in agents]
 
 
 async def _make_snippets(db: ReadSession, member: Membership, settings: Settings) -> list[tuple[str, str, str]]:
