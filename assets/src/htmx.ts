@@ -7,6 +7,7 @@ Object.assign(htmx.config, {
   selfRequestsOnly: true,
   historyCacheSize: 0,
   defaultSettleDelay: 0,
+  attributesToSettle: ["class", "width", "height"], // "style" would be copied as an attribute, which the policy forbids
   refreshOnHistoryMiss: true,
   responseHandling: [
     { code: "204", swap: false },

@@ -33,7 +33,7 @@ document.addEventListener("input", (event) => {
   if (!form || !note) return;
   const names = Array.from(form.elements).filter(isChanged).map((field) => (field.getAttribute("name") ?? "").slice(2));
   const count = new Set(names).size;
-  note.textContent = count === 0 ? "No changes yet" : count === 1 ? "1 field changed" : `${count} fields changed`;
+  note.textContent = count === 0 ? (form.dataset["refused"] === undefined ? "No changes yet" : "Not saved yet") : count === 1 ? "1 field changed" : `${count} fields changed`;
 });
 
 function offerToSave(form: HTMLFormElement): void {

@@ -84,7 +84,7 @@ class NotFound(AppError):
 class MethodNotAllowed(AppError):
     status = 405
     code = "method_not_allowed"
-    message = "This address does not support that method."
+    message = "This address does not take this kind of request."
 
 
 class Conflict(AppError):

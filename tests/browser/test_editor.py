@@ -281,3 +281,25 @@ async def test_a_connection_string_in_the_wrong_field_is_moved(grid: Page) -> No
     )
     await expect(grid.get_by_label("Project URL")).to_have_value("")
     await expect(grid.get_by_text("it was moved to its own field")).to_be_visible()
+
+
+async def test_a_saved_cell_and_a_filter_break_no_rule_of_the_page_and_leave_its_pages_in_sight(
+    grid: Page, store: Store
+) -> None:
+    """The fixture fails on what the console says, such as an inline style that the policy forbids."""
+    tall = await grid.evaluate("document.documentElement.scrollHeight - innerHeight")
+    assert tall == 0
+    await grid.set_viewport_size({"width": 1280, "height": 900})
+    field = await open_editor(grid, 1, 0, "name")
+    await field.fill("Floor lamp")
+    await field.press("Enter")
+    toast = grid.locator("[data-toast]")
+    await expect(toast).to_contain_text("Floor lamp")
+    boxes = [await one.bounding_box() for one in (toast, grid.get_by_role("navigation", name="Pages of rows"))]
+    assert boxes[0] is not None
+    assert boxes[1] is not None
+    assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
+    await grid.locator("summary", has_text="Add filter").click()
+    await grid.get_by_placeholder("value").fill("Floor lamp")
+    await grid.get_by_placeholder("value").press("Enter")
+    await expect(grid.locator("tbody tr")).to_have_count(1)

@@ -32,6 +32,10 @@ async def test_from_the_printed_link_to_an_agents_damage(demo: asyncio.subproces
         home = entered.headers["location"]
         assert (await person.get(home)).status_code == 200
         await refuse_used_link(link)
+        activity = (await person.get("/settings/account/activity")).text
+        assert "Signed in with the demo&#39;s one-time link" in activity
+        reopened = await person.get("/demo/agent")
+        assert (reopened.status_code, reopened.headers["location"]) == (303, f"{home}/sessions")
         sessions = f"/api/connections/{home.removeprefix('/c/')}/sessions"
         seeded = (await person.get(sessions)).json()["sessions"]
         assert sorted(one["label"] or "" for one in seeded) == ["", "answer-tickets", "spring-cleaning"]

@@ -15,6 +15,7 @@ from basewarden.operations.manual.library import find_documents, list_documents
 from basewarden.operations.manual.search import SearchEntry, SearchIndex, mark_words
 from basewarden.web.markdown import make_slug, render_markdown
 from scripts.documents import copy_documents
+from tests.fixtures.app import ServedProduct
 from tests.rules.sources import CHECKOUT
 
 START = ("/docs", "/docs/search?q=undo")
@@ -78,6 +79,23 @@ async def test_a_page_shows_its_own_address_in_the_examples(client: httpx.AsyncC
     assert "/api/v/&lt;connection&gt;" in page
     assert f"part of Basewarden {__version__}," in page
     assert "localhost:8000" not in page
+
+
+async def test_the_reference_shows_its_own_address_in_its_first_example(
+    client: httpx.AsyncClient, product: ServedProduct
+) -> None:
+    page = (await client.get("/docs/api")).text
+    assert f"{product.settings.origin}/api/v/" in page
+    assert "localhost:8000" not in page
+
+
+async def test_a_word_finds_what_is_written_about_it_before_endpoints(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/docs/search", params={"q": "freeze"})).text.partition('class="docs-results"')[2]
+    hrefs = [link for link in read_page(page).links if "#" in link]
+    assert not any(link.startswith("/docs/api/") for link in hrefs[:3])
+    assert any(link.startswith("/docs/api/") for link in hrefs)
+    assert not any(link.startswith("/docs/routes") for link in hrefs)
+    assert "}/<wbr>" in page
 
 
 @pytest.mark.parametrize("path", ["/docs/nothing", "/docs/api/nothing", "/docs/guide.md", "/docs/..%2f..%2fREADME"])
@@ -205,7 +223,7 @@ def test_an_excerpt_is_whole_sentences_around_the_words() -> None:
             SearchEntry("/b", "HTTP API", "/api/undo", long, method="POST", is_name=True),
         ]
     )
-    endpoint, sentence = index.find("undo", 2)
+    sentence, endpoint = index.find("undo", 2)
     assert (sentence.place, sentence.excerpt) == (("Guide", "Start"), "Then <mark>undo</mark> it. Calm.")
     assert (endpoint.method, endpoint.title) == ("POST", "/api/<mark>undo</mark>")
     assert re.fullmatch(r"… (before )+<mark>undo</mark>( after)+ …", endpoint.excerpt)

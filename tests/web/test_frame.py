@@ -135,7 +135,53 @@ async def test_an_unknown_page_offers_where_to_go(
 ) -> None:
     page = await (owner if signed_in else client).get("/nothing")
     assert page.status_code == 404
-    places = ("/connections", "/search?q=nothing") if signed_in else ("/", "/signin", "/docs", "/contact")
+    places = (
+        ("/connections", "/search?q=nothing") if signed_in else ("/", "/signin", "/docs/search?q=nothing", "/contact")
+    )
+    assert "There is no page at /nothing." in page.text
     content = page.text.partition("<main")[2].partition("</main>")[0]
     for place in places:
         assert f'href="{place}"' in content
+
+
+async def test_below_the_docs_an_unknown_page_offers_their_search(owner: httpx.AsyncClient) -> None:
+    page = await owner.get("/docs/undoo")
+    assert page.status_code == 404
+    assert 'href="/docs/search?q=undoo"' in page.text
+    assert "/search?q=undoo&" not in page.text
+
+
+async def test_the_address_of_a_form_leads_to_the_page_that_has_it(
+    owner: httpx.AsyncClient, connection_id: str
+) -> None:
+    home = f"/c/{connection_id}"
+    for form, page in (
+        (f"{home}/members/invitations", f"{home}/members"),
+        (f"{home}/members/invitations/x/resend", f"{home}/members"),
+        (f"{home}/sentry/leaks/text", f"{home}/sentry/leaks"),
+        ("/signout", "/"),
+    ):
+        opened = await owner.get(form)
+        assert (opened.status_code, opened.headers["location"]) == (303, page)
+    assert (await owner.delete(f"{home}/members")).status_code == 405
+
+
+async def test_signing_in_on_the_way_to_a_page_says_so(client: httpx.AsyncClient) -> None:
+    assert "Sign in to open that page" in (await client.get("/signin?next=/connections/new")).text
+    assert "Sign in to open that page" not in (await client.get("/signin")).text
+    wrong = await client.post("/signin", data={"email": "a@example.com", "password": "x", "next": "/connections/new"})
+    assert "Sign in to open that page" not in wrong.text
+
+
+async def test_the_rule_of_approvals_is_one_of_the_settings(owner: httpx.AsyncClient, connection_id: str) -> None:
+    page = (await owner.get(f"/c/{connection_id}/members/approvals")).text
+    crumbs = page.partition('class="breadcrumb"')[2].partition("</nav>")[0]
+    assert f'href="/c/{connection_id}/settings"' in crumbs
+    assert f'href="/c/{connection_id}/members"' not in crumbs
+
+
+async def test_a_search_for_tables_says_of_how_many(owner: httpx.AsyncClient, connection_id: str) -> None:
+    page = (await owner.get(f"/c/{connection_id}/data?q=zebra")).text
+    found = re.search(r"0 of (\d+) tables? ", page)
+    assert found is not None
+    assert int(found[1]) > 0

@@ -14,7 +14,7 @@ Fact = str | int | bool | UUID | None
 class EventKind(StrEnum):
     """Kinds are only ever added, because the chain keeps its events. `words.py` has a sentence for each.
 
-    The sentences know these `details`: `method` (password, github, passkey, link), `second` or `by` (code,
+    The sentences know these `details`: `method` (password, github, passkey, link, demo_link), `second` or `by` (code,
     recovery_code, passkey), `count` of sessions_ended, `role` of a member, `fields` of an agent that were changed, and
     `name` of a passkey, an agent or a connection, or a GitHub `login`.
     """

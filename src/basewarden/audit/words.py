@@ -92,6 +92,7 @@ _MEANS = {
     "github": "GitHub",
     "passkey": "a passkey",
     "link": "a link from an email",
+    "demo_link": "the demo's one-time link",
     "code": "a code",
     "recovery_code": "a recovery code",
 }

@@ -68,9 +68,7 @@ _DONE = {
 }
 _AGENT_DONE = {
     "edit": "Saved. The changes apply from the agent's next request on.",
-    "pause": "Agent paused. Its new requests are refused.",
     "resume": "Agent resumed.",
-    "freeze": "Agent frozen. Its requests are refused until an editor releases it.",
     "release": "Agent released.",
 }
 _AGAIN = "again"

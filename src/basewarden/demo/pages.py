@@ -29,6 +29,12 @@ AgentRunsDep = Annotated[AgentRuns, Depends(inject(AgentRuns))]
 SigninLinkDep = Annotated[SigninLink, Depends(inject(SigninLink))]
 
 
+@router.get("/agent")
+async def get_agent(person: SignedIn, runs: AgentRunsDep) -> Response:
+    """Leads from the address of the form to where a run appears."""
+    return redirect(_path(runs, "sessions") if person.email == EMAIL else "/")
+
+
 @router.get("/{token}", dependencies=[Depends(anyone)])
 async def get_signin(
     *,
@@ -52,6 +58,7 @@ async def get_signin(
         client_info,
         previous_token=signins.read_token(request.scope),
         device=None,
+        method="demo_link",
     )
     home = f"/c/{data.connection_id}"
     response = redirect(second_step_path(home) if result.needs_mfa else home)

@@ -1,7 +1,7 @@
 """Lists what the guard finds in a project, for the page of its settings."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from basewarden.connections import ConnectionTargets, GuardedTable, GuardOptions
@@ -39,7 +39,7 @@ async def _load_rules(project: AnyProject, guard: GuardOptions, schema: Schema) 
     return project.guard.find(guard, schema) or await project.guard.load(guard, schema)
 
 
-def _describe(rules: GuardRules, name: Name, names: Iterable[str]) -> GuardedTable:
+def _describe(rules: GuardRules, name: Name, names: Collection[str]) -> GuardedTable:
     columns = sorted(column for _, column in rules.find_sensitive([(name, ALL_COLUMNS)]))
     return GuardedTable(
         format_table(name),
@@ -47,4 +47,5 @@ def _describe(rules: GuardRules, name: Name, names: Iterable[str]) -> GuardedTab
         sorted(rules.find_readers(name)),
         sorted(rules.find_written_by_strangers(name)),
         list(names),
+        [column for column in names if rules.is_named_so((name, column))],
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -14,9 +15,10 @@ from basewarden.accounts import Visitor
 from basewarden.errors import NotFound
 from basewarden.gateway import DATA_ERRORS
 from basewarden.operations.api import INTRODUCTION, list_data_errors, read_reference
+from basewarden.operations.api.introduction import Chapter
 from basewarden.operations.api.reference import ApiGroup, ApiOperation
 from basewarden.operations.manual import SHELVES, Document, Manual, SearchEntry, SearchIndex, read_manual
-from basewarden.operations.manual.library import INTERNAL_SHELF, list_documents
+from basewarden.operations.manual.library import EXAMPLE_ORIGIN, INTERNAL_SHELF, list_documents
 from basewarden.web import Pages, PagesDep, SettingsDep, anyone, highlight
 
 router = APIRouter(prefix="/docs", include_in_schema=False, dependencies=[Depends(anyone)])
@@ -47,7 +49,7 @@ async def get_api(request: Request, _: Visitor, pages: PagesDep, settings: Setti
         "operations/api.html",
         document=_find_document("api"),
         groups=await asyncio.to_thread(_read_groups, request.app, settings.origin),
-        chapters=INTRODUCTION,
+        chapters=[_with_origin(chapter, settings.origin) for chapter in INTRODUCTION],
         data_errors=list_data_errors(DATA_ERRORS),
         origin=settings.origin,
     )
@@ -104,6 +106,10 @@ def _find_document(slug: str) -> Document:
     return next(document for document in list_documents() if document.slug == slug)
 
 
+def _with_origin(chapter: Chapter, origin: str) -> Chapter:
+    return replace(chapter, code=chapter.code.replace(EXAMPLE_ORIGIN, origin))
+
+
 @cache
 def _read_groups(app: FastAPI, origin: str) -> tuple[ApiGroup, ...]:
     """Cached, because the document does not change while the process runs."""
@@ -124,6 +130,8 @@ def _list_text(manual: Manual) -> Iterator[SearchEntry]:
     for page in manual.pages:
         document = page.document
         for section in page.rendering.sections:
+            if section.is_name and document in INTERNAL_SHELF.documents and section.title.startswith("/"):
+                continue  # a route, which the API reference has with what it does
             anchor = f"#{section.slug}" if section.slug else ""
             yield SearchEntry(
                 document.href + anchor,

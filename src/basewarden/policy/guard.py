@@ -135,6 +135,16 @@ class GuardRules:
             known = self._known[column] = self._decide(column)
         return known
 
+    def is_named_so(self, column: ColumnName) -> bool:
+        """Whether its name says so, whatever the owner marked.
+
+        A yes or no is no such value, and of dates only that of a birth is one.
+        """
+        name, category = column[1], self._find_category(column)
+        if category in (_DATE, _INTERVAL):
+            return is_birth_name(name)
+        return category != _BOOLEAN and is_sensitive_name(name)
+
     def is_decided(self, column: ColumnName) -> bool:
         """Whether the column is sensitive, or marked as not so, without a look at its values."""
         return column in self._marks.not_sensitive or self.is_sensitive(column)
@@ -201,19 +211,12 @@ class GuardRules:
                 return False
             if (one, name) in self._marks.sensitive:
                 return True
-        if self._is_named_so(column):
+        if self.is_named_so(column):
             return True
         if any(self.is_sensitive((table, source)) for source in self._generated.get(column, ())):
             return True
         view = self._facts.columns.views.get(table)
         return view is not None and self._may_come_from_sensitive(view, table, name)
-
-    def _is_named_so(self, column: ColumnName) -> bool:
-        """A yes or no is no such value, and of dates only that of a birth is one."""
-        name, category = column[1], self._find_category(column)
-        if category in (_DATE, _INTERVAL):
-            return is_birth_name(name)
-        return category != _BOOLEAN and is_sensitive_name(name)
 
     def _find_category(self, column: ColumnName) -> str:
         table, name = column

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from basewarden.errors import AppError, BadJSON, BadRequest, MethodNotAllowed, NotFound
 from basewarden.web.context import scope_context
@@ -32,7 +33,9 @@ _TITLES = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "An error on our side",
     HTTPStatus.SERVICE_UNAVAILABLE: "Temporarily unavailable",
 }
+_NO_ADDRESS = "Not found. There is nothing at this address."
 _NO_SUCH = "There is no such "
+_LONGEST_PATH = 80
 _GONE = "It may have been deleted, or you have no access to it."
 _RETRIED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -76,7 +79,7 @@ def translate_error(error: HTTPException) -> AppError:
         return BadJSON()
     match error.status_code:
         case HTTPStatus.NOT_FOUND:
-            return NotFound()
+            return NotFound(_NO_ADDRESS)
         case HTTPStatus.METHOD_NOT_ALLOWED:
             return MethodNotAllowed(headers=dict(error.headers or {}))
         case _:
@@ -92,6 +95,8 @@ def _make_responder(sign_in_paths: SignInPaths, show_visitor: ShowVisitor) -> _R
         for kind, make_path in sign_in_paths.items():
             if isinstance(error, kind):
                 return redirect(make_path(_find_return_path(request)))
+        if isinstance(error, MethodNotAllowed) and (above := _find_page_above(request)) is not None:
+            return redirect(above)
         if error.page_href is not None:
             return redirect(error.page_href)
         if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:  # above, the lookup may be what has failed
@@ -101,12 +106,24 @@ def _make_responder(sign_in_paths: SignInPaths, show_visitor: ShowVisitor) -> _R
     return respond
 
 
+def _find_page_above(request: Request) -> str | None:
+    """The nearest page above an address that only takes a form. It is in the address bar while the answer is read."""
+    if request.method not in ("GET", "HEAD"):
+        return None
+    above = request.url.path
+    while (above := above.rpartition("/")[0]) not in ("", "/"):
+        scope = {**request.scope, "path": above, "method": "GET"}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+            return above
+    return "/"
+
+
 def _find_return_path(request: Request) -> str:
     return read_target(request) if request.method == "GET" else "/"
 
 
 def _render_error(request: Request, error: AppError) -> Response:
-    title, message = _name_error(error)
+    title, message = _name_error(error, request.url.path)
     response: Response = request.app.state.registry.get(Pages).render(
         request,
         "error.html",
@@ -122,10 +139,13 @@ def _render_error(request: Request, error: AppError) -> Response:
     return response
 
 
-def _name_error(error: AppError) -> tuple[str, str]:
+def _name_error(error: AppError, path: str) -> tuple[str, str]:
     """The title and the sentence below it. What is not there is the title, where the error names it."""
     if error.status == HTTPStatus.NOT_FOUND and error.text.startswith(_NO_SUCH):
         return error.text.rstrip("."), _GONE
+    if error.text == _NO_ADDRESS or path.startswith("/docs/"):
+        shown = path if len(path) <= _LONGEST_PATH else f"{path[:_LONGEST_PATH]}…"
+        return _TITLES[HTTPStatus.NOT_FOUND], f"There is no page at {shown}. Check the address for a typing error."
     if isinstance(error, NotFound):
         return _TITLES[HTTPStatus.NOT_FOUND], error.text.removeprefix("Not found. ")
     title = _TITLES.get(HTTPStatus(error.status), HTTPStatus(error.status).phrase)

@@ -37,6 +37,7 @@ async def get_tables(
         tables=await describe_tables(client, member.connection.id, shown),
         last_writes=await list_last_writes(db, member.connection.id),
         total=len(found),
+        all_tables=len(found) if not q else len(search_tables(client, "")),
         start=start,
         page=max(page, 1),
         per_page=TABLES_PER_PAGE,

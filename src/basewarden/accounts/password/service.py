@@ -138,8 +138,12 @@ class Accounts:
         *,
         previous_token: str | None,
         device: Device | None = None,
+        method: str = "password",
     ) -> SignInResult:
-        """Starts a sign-in session; the session of `previous_token` ends, and links to reset the password expire."""
+        """Starts a sign-in session; the session of `previous_token` ends, and links to reset the password expire.
+
+        `method` is what the person used, where a link of ours knows the password.
+        """
         attempts = self._count_as(given, client_info.address or "", device)
         await self._attempts.acquire(*attempts)
         checked = await self._check_password(given, client_info)
@@ -153,7 +157,7 @@ class Accounts:
             await queries.set_password_hash(session, user.id, renewed)
         if user.sealed_totp_secret is None:  # with a second factor missing, links to reset stay valid for the owner
             await account_queries.end_tokens(session, user.id, Purpose.RESET)
-        return await self._opener.open(session, user, client_info, method="password", previous_token=previous_token)
+        return await self._opener.open(session, user, client_info, method=method, previous_token=previous_token)
 
     def _count_as(self, given: SignIn, client_address: str, device: Device | None) -> tuple[Attempt, ...]:
         """A recognised browser has a limit of its own, so that strangers, also in its network, cannot lock it out."""

@@ -18,7 +18,12 @@ class SignInResult:
     needs_mfa: bool
 
 
-_METHODS = {"password": "your password", "github": "GitHub", "link": "a link from an email"}
+_METHODS = {
+    "password": "your password",
+    "github": "GitHub",
+    "link": "a link from an email",
+    "demo_link": "the demo's one-time link",
+}
 
 
 class SessionOpener:
@@ -30,7 +35,7 @@ class SessionOpener:
     async def open(
         self, session: WriteSession, user: User, client_info: ClientInfo, *, method: str, previous_token: str | None
     ) -> SignInResult:
-        """The session of `previous_token` ends. `method` is password, github or link."""
+        """The session of `previous_token` ends. `method` is one of `_METHODS`."""
         if previous_token:
             await self._signins.end(session, previous_token)
         is_new_place = await queries.is_new_place(session, user.id, client_info.address, client_info.client)

@@ -63,7 +63,7 @@ async def get_session(request: Request, signins: SignInSessionsDep) -> SessionOu
 
 
 class SignInSessionOut(StoredOut):
-    """`method` is what opened it: password, passkey, github or link (in the email after signing up)."""
+    """`method` is what opened it: password, passkey, github, link (in the email after signing up) or demo_link."""
 
     id: UUID
     device: str

@@ -125,7 +125,7 @@ class SignInSessions:
     async def start(
         self, session: WriteSession, user_id: UUID, client_info: ClientInfo, *, method: str, passed_mfa: bool = False
     ) -> Tokens:
-        """Starts a session. `method` is password, github, passkey or link."""
+        """Starts a session. `method` is password, github, passkey, link or demo_link."""
         tokens = Tokens(make_opaque_token(), make_opaque_token() if passed_mfa else None)
         signin = SignInSession(
             id=make_id(),

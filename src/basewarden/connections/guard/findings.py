@@ -9,7 +9,8 @@ from uuid import UUID
 class GuardedTable:
     """A table as `schema.table`, its sensitive columns, and who reads it beyond those that the owner trusts.
 
-    `names` are all its columns, `by_strangers` those whose words strangers may have written.
+    `names` are all its columns, `by_strangers` those whose words strangers may have written, `named` those that are
+    sensitive by their names, whatever the owner marked.
     """
 
     name: str
@@ -17,6 +18,7 @@ class GuardedTable:
     readers: Sequence[str]
     by_strangers: Sequence[str] = ()
     names: Sequence[str] = ()
+    named: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,12 @@ _READERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ShownColumn:
-    """`mark` is the owner's, or "". Without one, `is_sensitive` is what the guard found."""
+    """`mark` is the owner's, or "". Without one, `is_sensitive` is what the guard found; `was_found` is always that."""
 
     name: str
     is_sensitive: bool
     mark: str
+    was_found: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,12 @@ class ShownTable:
         return [one for one in self.columns if one.is_sensitive or one.mark]
 
     @property
+    def is_exposed(self) -> bool:
+        """True where strangers read a column that is sensitive: the first to look at."""
+        is_read = self.reader_mark == "public" or (not self.reader_mark and "anyone" in self.readers)
+        return is_read and any(one.is_sensitive and one.mark != "not_sensitive" for one in self.columns)
+
+    @property
     def matters(self) -> bool:
         return bool(self.shown_columns or self.readers or self.written or self.reader_mark or self.writer_mark)
 
@@ -76,7 +83,12 @@ def show_table(found: GuardedTable, guard: GuardOptions, *, is_listed: bool) -> 
     marks = guard.columns.get(found.name, {})
     names = dict.fromkeys((*found.names, *found.columns, *marks))
     columns = [
-        ShownColumn(name, name in found.columns or marks.get(name) is ColumnMark.SENSITIVE, marks.get(name, ""))
+        ShownColumn(
+            name,
+            name in found.columns or marks.get(name) is ColumnMark.SENSITIVE,
+            marks.get(name, ""),
+            name in found.named or (name in found.columns and name not in marks),
+        )
         for name in names
     ]
     return ShownTable(

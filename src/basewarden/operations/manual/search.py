@@ -65,7 +65,7 @@ class SearchIndex:
         if not words:
             return []
         scored = [
-            (_score(words, page, title, body), not entry.is_internal, -at, entry)
+            (_score(words, page, title, body, entry.method.lower()), not entry.is_internal, -at, entry)
             for at, (entry, page, title, body) in enumerate(self._entries)
         ]
         found = [one for one in scored if one[0] > 0]
@@ -77,14 +77,17 @@ def read_words(text: str) -> list[str]:
     return list(dict.fromkeys(_WORD.findall(text[:MAX_LENGTH].lower())))[:_MAX_WORDS]
 
 
-def _score(words: Sequence[str], page: str, title: str, body: str) -> int:
+def _score(words: Sequence[str], page: str, title: str, body: str, method: str) -> int:
     """0 if a word is missing.
 
-    A match in a title counts more than one in the page's name, and that more than one in the text.
+    A match in a title counts more than one in the page's name, and that more than one in the text. The title of an
+    endpoint counts as one only where its method or a path is typed: a word finds what is written about it first.
     """
+    is_title = not method or method in words or any("/" in word for word in words)
     total = 0
     for word in words:
-        points = 12 * (title == word) + 8 * (word in title) + 3 * (word in page) + (word in body)
+        in_title = word in title
+        points = 12 * (title == word) + 8 * (in_title and is_title) + 3 * (word in page) + (in_title or word in body)
         if not points:
             return 0
         total += points
@@ -96,11 +99,16 @@ def _make_result(entry: SearchEntry, words: Sequence[str]) -> SearchResult:
     return SearchResult(
         entry.href,
         place,
-        mark_words(entry.title, words),
+        _break_path(mark_words(entry.title, words)),
         mark_words(_cut(entry.text, words), words),
         entry.method,
         entry.is_name,
     )
+
+
+def _break_path(title: Markup) -> Markup:
+    """Lets a long path go on in the next line between its parts, and not within a word."""
+    return Markup(title.replace(Markup("}/"), Markup("}/<wbr>")))  # noqa: S704 - both are markup
 
 
 def _cut(text: str, words: Sequence[str]) -> str:
