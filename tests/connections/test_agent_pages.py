@@ -142,7 +142,7 @@ async def test_what_an_agent_did_is_on_its_page(owner: httpx.AsyncClient, connec
     page = (await owner.get(own)).text
     for text in ("last used <time", "last write <time", "Added 2 notes", "1 of 2 writes", "Freeze…"):
         assert text in page, text
-    assert page.index("last write") < page.index("What it may do") < page.index("Added 2 notes")
+    assert page.index("last write") < page.index("Added 2 notes") < page.index("What it may do")  # beside it
     assert "Waiting for the first request" not in page
     listed = (await owner.get(own.rpartition("/")[0])).text
     assert ">active<" in re.sub(r"<span[^>]*>[^<]*</span>", "", listed)

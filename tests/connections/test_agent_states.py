@@ -191,7 +191,7 @@ async def test_the_pages_ask_first_and_show_who_did_it_and_why(
     for client, who in ((owner, "You"), (stranger, "owner@example.com")):
         page = (await client.get(own)).text
         assert "This agent is frozen" in page
-        assert f"{who}, <time" in page
+        assert f"{who} froze it <time" in page
         assert "<img" not in page
         assert "</span>frozen</span>" in (await client.get(f"{home}/agents")).text
         shown = (await client.get(home)).text

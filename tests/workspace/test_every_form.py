@@ -144,7 +144,9 @@ CONNECTION_CASES = (
         {"name": " ", "maxRowsPerWrite": "8"},
     ),
     FormCase(f"{CONNECTION}/agents/{{agent_id}}/rotate", "{home}/agents/{agent}/rotate", "has a new token", status=200),
-    FormCase(f"{CONNECTION}/agents/{{agent_id}}/{{action}}", "{home}/agents/{agent}/pause", "This agent is paused", NO_REASON),
+    FormCase(
+        f"{CONNECTION}/agents/{{agent_id}}/{{action}}", "{home}/agents/{agent}/pause", "This agent is paused", NO_REASON
+    ),
     FormCase(f"{CONNECTION}/agents/{{agent_id}}/{{action}}", "{home}/agents/{agent}/resume", "Agent resumed."),
     FormCase(f"{CONNECTION}/agents/{{agent_id}}/{{action}}", "{home}/agents/{agent}/freeze", "This agent is frozen"),
     FormCase(f"{CONNECTION}/agents/{{agent_id}}/{{action}}", "{home}/agents/{agent}/release", "Agent released.", *WHY),

@@ -140,6 +140,7 @@ async def test_the_row_form_sends_only_what_was_touched(store: Store) -> None:
     assert "Another write changed this value" in late.text
     assert "mine" in late.text
     assert "<code>theirs</code>" in late.text
+    assert "Not saved yet" in late.text
 
 
 async def test_a_row_is_edited_where_it_is_shown(store: Store) -> None:
