@@ -31,6 +31,7 @@ from basewarden.mail import (
     list_emails,
 )
 from basewarden.mail import smtp as smtp_module
+from basewarden.mail.queries import claim_email
 from basewarden.settings import Settings
 from basewarden.vault import Vault, make_keyring
 from tests.fixtures.mail import EMAIL_FROM, WAIT_SECONDS, Postbox
@@ -338,6 +339,15 @@ async def test_an_email_whose_sender_died_is_sent_when_its_claim_ends(
     await wait_until_idle(database)
     assert postbox.received == [email]
     await wait_for_state(database, EmailState.EXPIRED)
+
+
+async def test_an_email_whose_link_has_expired_is_not_claimed(open_mail: Open, database: Database) -> None:
+    """Another's claim may end after the sender looked for expired ones, and before it claims."""
+    mail = await open_mail(working=False)
+    email_id = await post(database, mail, make_email(good_until=datetime.now(UTC) - timedelta(seconds=1)))
+    assert email_id is not None
+    async with database.unit_of_work() as unit:
+        assert await claim_email(unit, email_id, timedelta(minutes=1)) is None
 
 
 async def test_a_process_that_stops_gives_its_email_back(open_mail: Open, database: Database, postbox: Postbox) -> None:

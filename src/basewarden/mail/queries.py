@@ -54,9 +54,12 @@ async def insert_email(session: WriteSession, email: StoredEmail) -> None:
 async def claim_email(session: WriteSession, email_id: UUID, ttl: timedelta) -> StoredEmail | None:
     """Claims the email for the caller until `ttl` has passed; None where another process has it or it is not queued.
 
-    Counts the attempt: `attempts` distinguishes this claim from a later one.
+    None also for one whose link has expired: another's claim may end right after the caller looked for those. Counts
+    the attempt: `attempts` distinguishes this claim from a later one.
     """
-    query = update(StoredEmail).where(StoredEmail.id == email_id, StoredEmail.state == EmailState.QUEUED, _is_free())
+    is_good = or_(StoredEmail.good_until.is_(None), StoredEmail.good_until >= func.now())
+    waiting = (StoredEmail.id == email_id, StoredEmail.state == EmailState.QUEUED)
+    query = update(StoredEmail).where(*waiting, is_good, _is_free())
     values = {"claimed_until": func.clock_timestamp() + ttl, "attempts": StoredEmail.attempts + 1}
     return await session.scalar(query.values(**values).returning(StoredEmail), execution_options=_AS_STORED)
 

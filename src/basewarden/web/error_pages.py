@@ -143,7 +143,7 @@ def _name_error(error: AppError, path: str) -> tuple[str, str]:
     """The title and the sentence below it. What is not there is the title, where the error names it."""
     if error.status == HTTPStatus.NOT_FOUND and error.text.startswith(_NO_SUCH):
         return error.text.rstrip("."), _GONE
-    if error.text == _NO_ADDRESS or path.startswith("/docs/"):
+    if isinstance(error, NotFound) and (error.text == _NO_ADDRESS or path.startswith("/docs/")):
         shown = path if len(path) <= _LONGEST_PATH else f"{path[:_LONGEST_PATH]}…"
         return _TITLES[HTTPStatus.NOT_FOUND], f"There is no page at {shown}. Check the address for a typing error."
     if isinstance(error, NotFound):
