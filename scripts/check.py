@@ -20,7 +20,7 @@ from basewarden.errors import StartError
 from basewarden.web.assets import ensure_assets, ensure_packages, find_node
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-PARTS = 4  # the tests wait about as much as they compute, on two processors
+PARTS = 4  # keep two processors busy
 SLOWEST = ("--durations=25", "--durations-min=3")
 """Each part names its slowest tests: what makes a whole run longer is seen when it comes."""
 PROGRAMS = {"chromium-headless-shell": ("chromium-headless-shell", "chromium"), "pgbouncer": ("pgbouncer",)}
