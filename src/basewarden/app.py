@@ -191,7 +191,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         listener = registry.get(Listener)
         await listener.start()
         stack.push_async_callback(listener.stop)
-        for feature in (operations, gateway, journal, approvals, billing, alerts, jobs):
+        for feature in (operations, gateway, journal, approvals, billing, sentry, alerts, jobs):
             await feature.start(registry, stack)
         stack.push_async_callback(end_task, asyncio.create_task(warm_up(app)))
         yield

@@ -57,7 +57,7 @@ from pgrest.response import (
 )
 from pgrest.schema.audience_facts import AudienceFacts, Readers, load_audience_facts
 from pgrest.schema.cache import SchemaCache
-from pgrest.schema.catalog_version import FIRST_OWN_OID
+from pgrest.schema.catalog_version import FIRST_OWN_OID, ask_catalog_version, read_catalog_version
 from pgrest.schema.column_facts import ColumnFacts, ColumnGroup, GeneratedFacts, ViewFacts, load_column_facts
 from pgrest.schema.introspection import load_schema
 from pgrest.schema.model import (
@@ -199,6 +199,7 @@ __all__ = [
     "WriteImages",
     "WritePlan",
     "array_literal",
+    "ask_catalog_version",
     "bad_preferences",
     "build_count_estimate",
     "build_statement",
@@ -251,6 +252,7 @@ __all__ = [
     "quote_name",
     "reach_check",
     "read_body",
+    "read_catalog_version",
     "read_head",
     "read_result",
     "read_write_images",

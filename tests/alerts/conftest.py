@@ -16,7 +16,14 @@ from tests.fakes.hostile import Heard, HostileServer, always, make_answer, serve
 from tests.fixtures.bench import Bench
 from tests.fixtures.waiting import wait_until
 
-ALL_EVENTS = ("session_frozen", "write_refused", "undo_finished", "proposal_created", "finding_critical")
+ALL_EVENTS = (
+    "session_frozen",
+    "write_refused",
+    "undo_finished",
+    "proposal_created",
+    "finding_critical",
+    "finding_warning",
+)
 THANKS = make_answer(200, b"thanks", "text/plain")
 NOTES = "CREATE TABLE notes (id int PRIMARY KEY, body text)"
 

@@ -209,6 +209,7 @@ CONNECTION_CASES = (
     ),
     FormCase(f"{FINDING}/release", "{home}/sentry/{hole}/release", "it is as it was before"),
     FormCase(f"{CONNECTION}/sentry/scans", "{home}/sentry", "How the sentry works"),
+    FormCase(f"{CONNECTION}/sentry/watch", "{home}/sentry", "Schedule saved.", {"schedule": "off"}),
     FormCase(f"{CONNECTION}/sentry/tables/{{table}}/trial", SECURITY, "Everything was rolled back.", *TRIALS, 200),
     FormCase(f"{CONNECTION}/sentry/leaks/text", "{home}/sentry/leaks", "No secret found", {"text": "a"}, NO_TEXT, 200),
     FormCase(f"{CONNECTION}/sentry/leaks/site", "{home}/sentry/leaks", "No secret found", *SITES, 200),

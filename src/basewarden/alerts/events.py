@@ -16,6 +16,7 @@ class AlertEventName(StrEnum):
     UNDO_FINISHED = "undo_finished"
     PROPOSAL_CREATED = "proposal_created"
     FINDING_CRITICAL = "finding_critical"
+    FINDING_WARNING = "finding_warning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,14 @@ EVENTS = {
         "critical findings were",
         "opened",
         "/sentry?severity=critical",
+    ),
+    AlertEventName.FINDING_WARNING: EventWords(
+        "Finding to look at",
+        "The sentry found something of the severity “warning”.",
+        "warning of the sentry was",
+        "warnings of the sentry were",
+        "opened",
+        "/sentry?severity=warning",
     ),
 }
 FUTURE = frozenset({"schema_changed"})

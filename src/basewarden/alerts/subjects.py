@@ -161,4 +161,5 @@ _READERS: Mapping[AlertEventName, ReadSubjects] = {
     AlertEventName.UNDO_FINISHED: _read_undos,
     AlertEventName.PROPOSAL_CREATED: _read_proposals,
     AlertEventName.FINDING_CRITICAL: _read_findings,
+    AlertEventName.FINDING_WARNING: _read_findings,
 }

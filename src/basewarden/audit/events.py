@@ -87,6 +87,7 @@ class EventKind(StrEnum):
     OTHER_APPROVER_NOT_DEMANDED = "other_approver_not_demanded"
     GUARD_CHANGED = "guard_changed"
     GUARD_TURNED_OFF = "guard_turned_off"
+    SCAN_SCHEDULE_CHANGED = "scan_schedule_changed"
 
 
 class EventGroup(StrEnum):

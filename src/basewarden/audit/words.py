@@ -86,6 +86,7 @@ _SENTENCES = {
     EventKind.OTHER_APPROVER_NOT_DEMANDED: "Stopped requiring another person's approval of agents' writes",
     EventKind.GUARD_CHANGED: "Changed the guard against exfiltration",
     EventKind.GUARD_TURNED_OFF: "Turned the guard against exfiltration off",
+    EventKind.SCAN_SCHEDULE_CHANGED: "Changed when the sentry scans",
 }
 _MEANS = {
     "password": "a password",

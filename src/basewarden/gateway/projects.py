@@ -1,7 +1,7 @@
 """The open projects: each with its pool of connections and its schema snapshot."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -39,6 +39,8 @@ from pgrest import (
 )
 
 CLOSE_SECONDS = 5.0
+OnSchema = Callable[[UUID, str], None]
+"""Called with a connection and the version of the catalog that its schema was loaded of."""
 _REST = RestConfig(tx_override=True, openapi_security=True, reads_roll_back=True, calls_unknown_names=False)
 _log = structlog.get_logger()
 
@@ -47,7 +49,12 @@ class Project:
     """One connection's database while it is in use."""
 
     def __init__(
-        self, target: ConnectionTarget, targets: ConnectionTargets, config: RestConfig, sharing: PoolSharing
+        self,
+        target: ConnectionTarget,
+        targets: ConnectionTargets,
+        config: RestConfig,
+        sharing: PoolSharing,
+        on_schema: OnSchema,
     ) -> None:
         async def open_dsn() -> str:
             return (await targets.open_dsn(target)).reveal()
@@ -55,6 +62,7 @@ class Project:
         self.target = target
         self.config = config
         self._lending = sharing
+        self._on_schema = on_schema
         self.pool = Pool(
             open_dsn,
             max_size=POOL_SIZE,
@@ -70,7 +78,7 @@ class Project:
             self.pool,
             self.config.schemas,
             self.config.extra_search_path,
-            on_load=self._log_loaded,
+            on_load=self._note_loaded,
             expects=(AppError,),
             terms=SNAPSHOT,
         )
@@ -111,7 +119,7 @@ class Project:
         await self._cache.close()
         await self.pool.close()
 
-    def _log_loaded(self, loaded: Loaded) -> None:
+    def _note_loaded(self, loaded: Loaded) -> None:
         _log.info(
             "schema.loaded",
             connection=str(self.target.id),
@@ -119,6 +127,9 @@ class Project:
             read=loaded.relations_read,
             seconds=round(loaded.seconds, 3),
         )
+        version = loaded.snapshot.catalogue.pulse.digest
+        if version is not None:
+            self._on_schema(self.target.id, version)
 
 
 AnyProject = Project | ApiProject
@@ -133,7 +144,12 @@ class Projects:
         self._served_at = parse_address(origin)
         self._open: dict[UUID, AnyProject] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._heard_by: list[OnSchema] = []
         listener.on(CONNECTION_TOPIC, self._forget)
+
+    def on_schema(self, hear: OnSchema) -> None:
+        """Calls `hear` whenever the schema of a project's database was loaded, for the first time too."""
+        self._heard_by.append(hear)
 
     async def get(self, connection_id: UUID) -> AnyProject:
         return self.find(await self._targets.get_target(connection_id))
@@ -149,7 +165,11 @@ class Projects:
         config = replace(_REST, served_at=replace(self._served_at, path=f"/api/v/{target.id}/rest/v1"))
         if target.address is None:
             return ApiProject(target, self._targets)
-        return Project(target, self._targets, config, self.sharing)
+        return Project(target, self._targets, config, self.sharing, self._announce_schema)
+
+    def _announce_schema(self, connection_id: UUID, version: str) -> None:
+        for hear in self._heard_by:
+            hear(connection_id, version)
 
     async def get_direct(self, connection_id: UUID) -> Project:
         """For what is done in the database itself."""

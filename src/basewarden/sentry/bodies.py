@@ -10,6 +10,7 @@ def scan_body(scan: SentryScan) -> dict[str, Any]:
     return {
         "id": str(scan.id),
         "status": scan.status,
+        "cause": scan.cause,
         "startedAt": scan.started_at.isoformat(),
         "finishedAt": scan.finished_at.isoformat() if scan.finished_at else None,
         "schemas": scan.schemas,

@@ -11,11 +11,13 @@ from basewarden.db import ReadSession
 from basewarden.sentry import queries
 from basewarden.sentry.changes.queries import stream_changes
 from basewarden.sentry.models import SentryFinding, SentryScan
+from basewarden.sentry.watching.queries import stream_watches
 
 _SCAN = (
-    "id", "connection_id", "status", "started_at", "finished_at", "schemas", "schemas_from", "rules", "opened",
+    "id", "connection_id", "status", "cause", "started_at", "finished_at", "schemas", "schemas_from", "rules", "opened",
     "closed", "failure",
 )  # fmt: skip
+_WATCH = ("connection_id", "schedule", "next_at", "change_at", "attempts")
 _FINDING = (
     "id", "connection_id", "fingerprint", "rule", "severity", "title", "explanation", "object", "evidence", "request",
     "fix", "status", "first_seen_at", "last_seen_at", "acknowledged_until",
@@ -35,6 +37,13 @@ async def _list_owned(session: ReadSession, person: Person) -> list[Any]:
 async def _list_scans(session: ReadSession, person: Person) -> ExportRows:
     owned = await _list_owned(session, person)
     async with aclosing(queries.stream_table(session, SentryScan, _SCAN, owned)) as rows:
+        async for row in rows:
+            yield row
+
+
+async def _list_watches(session: ReadSession, person: Person) -> ExportRows:
+    owned = await _list_owned(session, person)
+    async with aclosing(stream_watches(session, _WATCH, owned)) as rows:
         async for row in rows:
             yield row
 
@@ -80,6 +89,13 @@ SENTRY_PARTS = (
         _list_scans,
         _SCAN,
         {"asked": "`schemas` has them", "seen_at": "when its process was last heard of"},
+    ),
+    ExportPart(
+        "sentryWatches",
+        "sentry_watches",
+        _list_watches,
+        _WATCH,
+        {"quiet_until": "a pause between scans", "catalog": "a checksum of the project's catalog"},
     ),
     ExportPart("sentryFindings", "sentry_findings", _list_findings, _FINDING, {}),
     ExportPart(

@@ -18,6 +18,22 @@ class ScanStatus(StrEnum):
     FAILED = "failed"
 
 
+class ScanCause(StrEnum):
+    """Why a scan was started."""
+
+    REQUEST = "request"
+    SCHEDULE = "schedule"
+    SCHEMA_CHANGE = "schema_change"
+
+
+class ScanSchedule(StrEnum):
+    """How often a connection is scanned automatically."""
+
+    OFF = "off"
+    DAILY = "daily"
+    HOURLY = "hourly"
+
+
 class FindingStatus(StrEnum):
     """`acknowledged`: a person knows of it and lets it be, for a time or for good.
 
@@ -62,6 +78,7 @@ class SentryScan(Base):
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     finished_at: Mapped[datetime | None]
     seen_at: Mapped[datetime] = mapped_column(server_default=func.now())  # the last sign of life of a running one
+    cause: Mapped[str] = mapped_column(Text, server_default="request")
     asked: Mapped[list[str] | None] = mapped_column(ARRAY(Text))  # the schemas that were asked for
     schemas: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     schemas_from: Mapped[str | None] = mapped_column(Text)  # a SchemaSource
@@ -69,6 +86,33 @@ class SentryScan(Base):
     opened: Mapped[int] = mapped_column(server_default="0")
     closed: Mapped[int] = mapped_column(server_default="0")
     failure: Mapped[str | None] = mapped_column(Text)
+
+
+class SentryWatch(Base):
+    """The automatic scans of a connection.
+
+    `catalog` is the catalog's version (its digest) that the last scan has looked at: a schema with another one has
+    changed since. A scan that starts counts as an attempt until it ends well, so that one whose process dies backs off
+    as one that fails.
+    """
+
+    __tablename__ = "sentry_watches"
+
+    connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True)
+    schedule: Mapped[str] = mapped_column(Text, server_default="daily")
+    next_at: Mapped[datetime | None]  # by schedule; None where that is off
+    change_at: Mapped[datetime | None]  # because the schema has changed
+    quiet_until: Mapped[datetime | None]  # no scan because of a change before that
+    attempts: Mapped[int] = mapped_column(server_default="0")  # since the last scan that ended well
+    catalog: Mapped[str | None] = mapped_column(Text)
+
+    @property
+    def due_at(self) -> datetime | None:
+        return min((one for one in (self.next_at, self.change_at) if one is not None), default=None)
+
+    @property
+    def is_change_next(self) -> bool:
+        return self.change_at is not None and self.change_at == self.due_at
 
 
 class SentryFinding(Base):

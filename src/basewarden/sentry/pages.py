@@ -13,15 +13,16 @@ from pydantic import AfterValidator, BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from basewarden.connections import Editor, Membership, Role, Viewer
+from basewarden.accounts import ClientInfoDep
+from basewarden.connections import Editor, Membership, Owner, Role, Viewer
 from basewarden.core.text import check_storable
-from basewarden.errors import AppError
+from basewarden.errors import AppError, Invalid
 from basewarden.sentry import queries
 from basewarden.sentry.access.state import list_keys
 from basewarden.sentry.changes.routes import ChangesDep
 from basewarden.sentry.errors import ScanRunning
 from basewarden.sentry.finding_view import show_finding, show_line
-from basewarden.sentry.models import FindingStatus, ScanStatus
+from basewarden.sentry.models import FindingStatus, ScanSchedule, ScanStatus
 from basewarden.sentry.routes import ScansDep, read_choice
 from basewarden.sentry.rule import Severity
 from basewarden.sentry.rule_pages import list_titles, read_rule_page
@@ -29,6 +30,9 @@ from basewarden.sentry.scan_view import show_scan
 from basewarden.sentry.scans.storing import read_object
 from basewarden.sentry.schemas import FindingReason
 from basewarden.sentry.service import FindingChange, change_finding, get_finding, get_scan
+from basewarden.sentry.watching.queries import find_watch
+from basewarden.sentry.watching.routes import WatchingDep
+from basewarden.sentry.watching.view import SCHEDULES, show_watch
 from basewarden.web import AddressParameters, DatabaseDep, PagesDep, Reading, Writing, parse_form, redirect, show_again
 
 router = APIRouter(prefix="/c/{connection_id}/sentry", include_in_schema=False)
@@ -49,6 +53,7 @@ _DONE: Final = {
     "quarantined": "Quarantined: strangers no longer reach it.",
     "released": "Released: it is as it was before.",
     "ended": "The quarantine has ended. Nothing was given back.",
+    "scheduled": "Schedule saved.",
 }
 _Text = Annotated[str, Query(max_length=100), AfterValidator(check_storable)]
 
@@ -74,6 +79,10 @@ class AcknowledgeForm(BaseModel):
     def as_change(self) -> FindingChange:
         time = _TIMES.get(self.time)
         return FindingChange(FindingStatus.ACKNOWLEDGED, self.reason, datetime.now(UTC) + time if time else None)
+
+
+class ScheduleForm(BaseModel):
+    schedule: ScanSchedule
 
 
 class ListedFindings(AddressParameters):
@@ -137,6 +146,9 @@ async def get_list(
         without_filters=here + shown.encode(severity="", rule=""),
         latest=show_scan(latest[0]) if latest else None,
         last=show_scan(last) if last else None,
+        watch=show_watch(await find_watch(db, member.connection.id)),
+        schedules=SCHEDULES,
+        done=_DONE.get(request.query_params.get("done", "")),
         can_decide=member.role.includes(Role.EDITOR),
         can_manage=member.role.includes(Role.OWNER),
         first=offset + 1,
@@ -168,6 +180,17 @@ async def post_scan(member: Editor, session: Writing, scans: ScansDep) -> Respon
         with suppress(ScanRunning):
             await scans.start(session, member.connection.id, None)
     return redirect(_path(member))
+
+
+@router.post("/watch")
+async def post_watch(
+    request: Request, member: Owner, session: Writing, watching: WatchingDep, client_info: ClientInfoDep
+) -> Response:
+    form = await parse_form(request, ScheduleForm)
+    if form.data is None:
+        raise Invalid.field("schedule", "Choose how often.")
+    await watching.change(session, member, form.data.schedule, client_info)
+    return redirect(f"{_path(member)}?done=scheduled#watching")
 
 
 @router.get("/scans/{scan_id}")

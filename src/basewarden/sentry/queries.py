@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.db import WriteSession, delete_some, notify, stream_by_id
-from basewarden.sentry.models import FindingEvent, FindingStatus, ScanStatus, SentryFinding, SentryScan
+from basewarden.sentry.models import FindingEvent, FindingStatus, ScanCause, ScanStatus, SentryFinding, SentryScan
 from basewarden.sentry.rule import ObjectType, Severity
 from basewarden.web import COUNTS_TOPIC
 
@@ -26,9 +26,15 @@ _RANK = case(_SEVERITIES, value=SentryFinding.severity, else_=len(_SEVERITIES))
 # Scans ----------------------------------------------------------------------------------------------------
 
 
-async def insert_scan(session: WriteSession, scan_id: UUID, connection_id: UUID, asked: Sequence[str] | None) -> bool:
+async def insert_scan(
+    session: WriteSession,
+    scan_id: UUID,
+    connection_id: UUID,
+    asked: Sequence[str] | None,
+    cause: ScanCause,
+) -> bool:
     """False where one is running already: of one connection, one scan runs at a time."""
-    query = insert_or(SentryScan).values(id=scan_id, connection_id=connection_id, asked=asked)
+    query = insert_or(SentryScan).values(id=scan_id, connection_id=connection_id, asked=asked, cause=cause)
     return (await session.scalar(query.on_conflict_do_nothing().returning(SentryScan.id))) is not None
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from basewarden.sentry.models import ScanStatus, SentryScan
+from basewarden.sentry.models import ScanCause, ScanStatus, SentryScan
 from basewarden.sentry.rule import Severity
 from basewarden.sentry.rule_pages import list_titles
 from basewarden.sentry.scans.running import RuleState
@@ -19,6 +19,11 @@ _SOURCES: Final = {
     SchemaSource.PROJECT: "which the project's API settings expose",
     SchemaSource.API: "which the project's API exposes",
     SchemaSource.DEFAULT: "because no setting of the project says which ones its API exposes",
+}
+_CAUSES: Final = {
+    ScanCause.REQUEST: "it was asked for",
+    ScanCause.SCHEDULE: "by schedule",
+    ScanCause.SCHEMA_CHANGE: "the schema had changed",
 }
 _WAITING: Final = "waiting"
 _IN_PART: Final = "ran in part"
@@ -59,6 +64,7 @@ class ShownScan:
 
     id: UUID
     status: str
+    why: str
     started_at: datetime
     duration: str
     schemas: Sequence[str]
@@ -141,6 +147,7 @@ def show_scan(scan: SentryScan) -> ShownScan:
     return ShownScan(
         id=scan.id,
         status=scan.status,
+        why=_CAUSES[ScanCause(scan.cause)],
         started_at=scan.started_at,
         duration="" if is_running else show_seconds((ended_at - scan.started_at).total_seconds()),
         schemas=scan.schemas,

@@ -39,6 +39,7 @@ class RuleOut(ResponseBody):
 class ScanOut(ResponseBody):
     id: UUID
     status: Literal["running", "done", "failed"]
+    cause: Literal["request", "schedule", "schema_change"] = Field(description="Why it was started.")
     started_at: datetime
     finished_at: datetime | None
     schemas: list[str]

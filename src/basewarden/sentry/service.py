@@ -25,6 +25,7 @@ from basewarden.sentry.models import (
     ChangeKind,
     FindingEvent,
     FindingStatus,
+    ScanCause,
     ScanStatus,
     SentryChange,
     SentryFinding,
@@ -36,9 +37,13 @@ from basewarden.sentry.scans.running import Acquire, RuleOutcome
 from basewarden.sentry.scans.scan import Scan, ScanResult
 from basewarden.sentry.scans.schema_choice import ExposedSchemas, choose_schemas
 from basewarden.sentry.scans.storing import count_severities, list_gone, read_object, store_findings
+from basewarden.sentry.scans.versions import read_version
+from basewarden.sentry.watching.queries import note_ended, note_looking
 from pgrest import DatabaseError, DbConnection, PgrestError
 
 SCAN_JOB = "sentry_scan"
+WATCH_JOB = "sentry_watch"
+"""Starts the scans that are due."""
 SILENCE = timedelta(minutes=2)
 """A running scan that says nothing for so long has lost its process."""
 MAX_UNTIL = timedelta(days=366)
@@ -72,10 +77,16 @@ class Scans:
         jobs.register(SCAN_JOB, self._run_job, retry=RetryPolicy(attempts=1))
         jobs.register_periodic(_CLOSE_SILENT, "* * * * *", self._fail_silent)
 
-    async def start(self, session: WriteSession, connection_id: UUID, asked: Sequence[str] | None) -> SentryScan:
+    async def start(
+        self,
+        session: WriteSession,
+        connection_id: UUID,
+        asked: Sequence[str] | None,
+        cause: ScanCause = ScanCause.REQUEST,
+    ) -> SentryScan:
         """Raises ScanRunning where one is running already."""
         scan_id = make_id()
-        if not await queries.insert_scan(session, scan_id, connection_id, list(asked) if asked else None):
+        if not await queries.insert_scan(session, scan_id, connection_id, list(asked) if asked else None, cause):
             raise ScanRunning
         await self._jobs.enqueue(session, SCAN_JOB, {"scan": str(scan_id), "connection": str(connection_id)})
         scan = await queries.find_scan(session, connection_id, scan_id)
@@ -84,6 +95,8 @@ class Scans:
 
     async def _run_job(self, arguments: dict[str, Any]) -> None:
         await self.run(UUID(arguments["connection"]), UUID(arguments["scan"]))
+        async with self._database.unit_of_work() as unit:
+            await self._jobs.enqueue(unit, WATCH_JOB, key=WATCH_JOB)  # others may wait for this one
 
     async def run(self, connection_id: UUID, scan_id: UUID) -> None:
         """What goes wrong becomes the scan's failure."""
@@ -104,6 +117,11 @@ class Scans:
         def acquire() -> AbstractAsyncContextManager[DbConnection]:
             return project.pool.acquire(SCAN)
 
+        if scan.asked is None:
+            async with acquire() as connection:
+                catalog = await read_version(connection)  # before it looks: what changes later is another version
+            async with self._database.write_now() as unit:
+                await note_looking(unit, connection_id, catalog)
         schemas = await self._choose_schemas(acquire, connection_id, scan)
 
         async def note(outcomes: Sequence[RuleOutcome]) -> None:
@@ -125,6 +143,8 @@ class Scans:
             ended = {"status": ScanStatus.DONE, "finished_at": datetime.now(UTC)}
             values = {**ended, "rules": rules, **changes._asdict()}
             await queries.update_running_scan(unit, scan_id, values)
+            if scan.asked is None:
+                await note_ended(unit, connection_id)
         _log.info("sentry.scanned", connection=str(connection_id), opened=changes.opened, closed=changes.closed)
 
     async def _choose_schemas(self, acquire: Acquire, connection_id: UUID, scan: SentryScan) -> ExposedSchemas:

@@ -1,8 +1,10 @@
 """Adds the sentry to the registry: its scans run as jobs."""
 
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from basewarden.accounts import Attempts
+from basewarden.audit import Audit
 from basewarden.connections import ConnectionTargets, QuarantineCounter
 from basewarden.db import Database, Pruner, in_batches
 from basewarden.gateway import Projects
@@ -25,11 +27,15 @@ from basewarden.sentry.models import SentryChange, SentryFinding, SentryScan
 from basewarden.sentry.queries import delete_old_findings, delete_old_scans
 from basewarden.sentry.service import Scans
 from basewarden.sentry.urgent import count_room
+from basewarden.sentry.watching import routes as watch_routes
+from basewarden.sentry.watching.noticing import SchemaNotices
+from basewarden.sentry.watching.service import Watching
 from basewarden.settings import Settings
 from basewarden.web import Registry
 
 ROUTERS = (
     routes.router,
+    watch_routes.router,
     change_routes.router,
     leak_routes.router,
     debugger_routes.router,
@@ -61,10 +67,18 @@ def wire(registry: Registry) -> None:
     projects, targets = registry.get(Projects), registry.get(ConnectionTargets)
     changes = Changes(database, jobs, projects, targets)
     registry.add(changes)
-    registry.add(Scans(database, jobs, projects, targets, changes))
+    scans = registry.add(Scans(database, jobs, projects, targets, changes))
+    watching = registry.add(Watching(database, jobs, scans, registry.get(Audit)))
+    registry.add(SchemaNotices(projects, watching))
     settings = registry.get(Settings)
     attempts = registry.get(Attempts)
     registry.add(PolicyDebugger(registry.get(Projects), registry.get(ConnectionTargets), attempts))
     registry.add(LeakScans(attempts, allow_private=settings.allow_private_addresses))
     registry.get(SidebarCounts).add(count_room)
     registry.add(QuarantineCounter(count_quarantines))
+
+
+async def start(registry: Registry, stack: AsyncExitStack) -> None:
+    notices = registry.get(SchemaNotices)
+    await notices.start()
+    stack.push_async_callback(notices.stop)

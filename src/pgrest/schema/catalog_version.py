@@ -18,6 +18,7 @@ There are three checks, from cheap to expensive:
 A stamp shows the same for one relation, by indexes alone, so that a write may check its own tables.
 """
 
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -132,6 +133,12 @@ class CatalogVersion(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_whole(self) -> bool:
         return self.shape is not None
+
+    @property
+    def digest(self) -> str | None:
+        """The same wherever it is asked until something changes; None where not everything was asked."""
+        parts = (self.names, self.code, self.roles, self.shape)
+        return hashlib.sha256(msgspec.json.encode(parts)).hexdigest() if all(parts) else None
 
 
 # On a standby, transactions under way are not in the snapshot's text: there every moment counts as another one.

@@ -1,0 +1,1 @@
+"""Automatic scans: by schedule, and soon after the schema has changed."""
