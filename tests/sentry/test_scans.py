@@ -67,7 +67,10 @@ async def test_a_hole_is_found_proved_and_closed(workshop: Workshop) -> None:
     assert found["people"]["severity"] == "critical"
     detail = (await bench.person.get(here(bench, f"/findings/{found['people']['id']}"))).json()
     probe = detail["evidence"]["probes"][0]
-    assert probe == {"as": "anon", "verb": "select", "outcome": "rows", "rows": 1, "columns": ["email"], "reason": None}
+    assert probe == {
+        "as": "anon", "verb": "select", "attempt": "select", "outcome": "rows", "rows": 1, "columns": ["email"],
+        "reason": None, "brought": False,
+    }  # fmt: skip
     assert "ada@secret" not in str(detail)
     assert "/rest/v1/people" in detail["request"]
     assert [one["kind"] for one in detail["history"]] == ["opened"]

@@ -16,7 +16,7 @@ from basewarden.sentry.proof_words import ShownProbe, describe_emptiness, descri
 from basewarden.sentry.rule import ObjectType
 from basewarden.sentry.rule_pages import RulePage, list_titles, read_rule_page
 from basewarden.sentry.rules import list_rules
-from basewarden.sentry.scans.probing import ProbeOutcome
+from basewarden.sentry.scans.probing import ProbeCaller, ProbeOutcome
 from basewarden.sentry.scans.storing import read_object
 from basewarden.sentry.service import FindingDetail
 
@@ -95,17 +95,17 @@ class ShownFinding:
 
 
 def _describe_proof(finding: SentryFinding) -> str:
-    """Of a rule about writes, only what was read: that no row was read says nothing of it."""
-    if finding.rule not in _list_reading():
+    """Of a rule about writes, only what was reached: that no row was read says nothing of it."""
+    if finding.rule not in _list_tried():
         return ""
-    has_read = any(probe["outcome"] == ProbeOutcome.ROWS for probe in finding.evidence["probes"])
-    return describe_proof(finding.evidence) if has_read or finding.rule not in _ABOUT_WRITES else ""
+    others = [probe for probe in finding.evidence["probes"] if probe["as"] != ProbeCaller.USER_B]
+    is_reached = any(probe["outcome"] == ProbeOutcome.ROWS for probe in others)
+    return describe_proof(finding.evidence) if is_reached or finding.rule not in _ABOUT_WRITES else ""
 
 
 @cache
-def _list_reading() -> frozenset[str]:
-    """The rules about rows that can be read: what a probe read says nothing of others, as who may write."""
-    return frozenset(rule.id for rule in list_rules() if rule.reads_rows)
+def _list_tried() -> frozenset[str]:
+    return frozenset(rule.id for rule in list_rules() if rule.attempts)
 
 
 def show_line(finding: SentryFinding) -> FindingLine:

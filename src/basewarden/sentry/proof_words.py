@@ -4,29 +4,62 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from basewarden.sentry.rule import ProbeAttempt
 from basewarden.sentry.scans.probing import MOST_ROWS, ProbeCaller, ProbeOutcome
 from basewarden.sentry.words import list_names
 from basewarden.web import count_things
 
 _EMPTY: Final = "It has no row yet, so there was nothing to read."
+_BROUGHT: Final = "Where a made-up user's row was needed, the probe brought one; all of it was rolled back."
 _CALLERS: Final = {
     ProbeCaller.ANON: ("A stranger", "with the public key, not signed in"),
-    ProbeCaller.USER_A: ("Anyone who signs up", "a made-up user, who owns no row"),
-    ProbeCaller.USER_B: ("Another user", "a second made-up user, who owns no row"),
+    ProbeCaller.USER_A: ("Anyone who signs up", "a made-up user, whose row it is not"),
+    ProbeCaller.USER_B: ("The row's owner", "a second made-up user, to compare with"),
 }
+_TRIED: Final = {
+    ProbeAttempt.SELECT: "Read rows",
+    ProbeAttempt.INSERT: "Add a row for another user",
+    ProbeAttempt.UPDATE: "Change another user's row",
+    ProbeAttempt.DELETE: "Delete another user's row",
+    ProbeAttempt.HAND_OVER: "Give an own row to another user",
+}
+_OWN: Final = {
+    ProbeAttempt.SELECT: "Read their own row",
+    ProbeAttempt.INSERT: "Add a row of their own",
+    ProbeAttempt.UPDATE: "Change their own row",
+    ProbeAttempt.DELETE: "Delete their own row",
+}
+_DID: Final = {
+    ProbeAttempt.SELECT: "read rows",
+    ProbeAttempt.INSERT: "added it",
+    ProbeAttempt.UPDATE: "changed it",
+    ProbeAttempt.DELETE: "deleted it",
+    ProbeAttempt.HAND_OVER: "gave it away",
+}
+_COULD: Final = {
+    ProbeAttempt.INSERT: "added a row for another user",
+    ProbeAttempt.UPDATE: "changed another user's row",
+    ProbeAttempt.DELETE: "deleted another user's row",
+    ProbeAttempt.HAND_OVER: "gave an own row to another user",
+}
+_WORST: Final = (ProbeAttempt.DELETE, ProbeAttempt.UPDATE, ProbeAttempt.HAND_OVER, ProbeAttempt.INSERT)
 
 
 @dataclass(frozen=True, slots=True)
 class ShownProbe:
-    """`note` says who that is; `rows` is "" where none were counted."""
+    """`note` says who that is, `tried` what they tried; `rows` is "" where none were counted.
+
+    `is_open`: someone reached what is not theirs.
+    """
 
     who: str
     note: str
+    tried: str
     what: str
     reason: str
     rows: str
     columns: Sequence[str]
-    has_read: bool
+    is_open: bool
 
 
 def show_probes(evidence: Mapping[str, Any]) -> tuple[ShownProbe, ...]:
@@ -34,16 +67,32 @@ def show_probes(evidence: Mapping[str, Any]) -> tuple[ShownProbe, ...]:
 
 
 def describe_proof(evidence: Mapping[str, Any]) -> str:
-    """Returns a sentence: the worst that a probe saw, or why nothing is proved; "" where the catalog alone shows it."""
-    probes = evidence["probes"]
-    tried = [one for one in probes if one["outcome"] != ProbeOutcome.NOT_RUN]
+    """Returns a sentence: the worst that a probe did, or why nothing is proved; "" where the catalog alone shows it."""
+    probes = [one for one in evidence["probes"] if one["as"] != ProbeCaller.USER_B]
+    return _describe_writes(probes) or _describe_reads(probes, is_empty=bool(evidence["isEmpty"]))
+
+
+def _describe_writes(probes: Sequence[Mapping[str, Any]]) -> str:
+    done = [one for one in probes if one["outcome"] == ProbeOutcome.ROWS and read_attempt(one) in _COULD]
+    for caller in (ProbeCaller.ANON, ProbeCaller.USER_A):
+        by_attempt = {read_attempt(one) for one in done if one["as"] == caller}
+        if by_attempt:
+            words = list_names(_COULD[one] for one in _WORST if one in by_attempt)
+            return f"{name_caller(caller)} {words} (rolled back)."
+    return ""
+
+
+def _describe_reads(probes: Sequence[Mapping[str, Any]], *, is_empty: bool) -> str:
+    reads = [one for one in probes if read_attempt(one) is ProbeAttempt.SELECT]
+    found = reads or probes
+    tried = [one for one in found if one["outcome"] != ProbeOutcome.NOT_RUN]
     if not tried:
-        return f"Not tried: {probes[0]['reason']}" if probes else ""
+        return f"Not tried: {found[0]['reason']}" if found else ""
     for one in tried:
         if one["outcome"] == ProbeOutcome.ROWS:
             columns = f", with {list_names(one['columns'])}" if one["columns"] else ""
             return f"{_name(one)} read {count_read(one['rows'])}{columns}{_describe_inversion(one, tried)}."
-    if evidence["isEmpty"]:
+    if is_empty and reads and not any(one.get("brought") for one in reads):
         return _EMPTY
     return f"{'; '.join(_join_same(tried))}."
 
@@ -55,6 +104,8 @@ def _describe_inversion(reader: Mapping[str, Any], tried: Sequence[Mapping[str, 
 
 
 def describe_emptiness(evidence: Mapping[str, Any]) -> str:
+    if any(one.get("brought") for one in evidence["probes"]):
+        return _BROUGHT
     return _EMPTY if evidence["isEmpty"] else ""
 
 
@@ -74,28 +125,37 @@ def _join_same(probes: Sequence[Mapping[str, Any]]) -> list[str]:
     """Callers that saw the same share a clause."""
     by_words: dict[str, list[str]] = {}
     for one in probes:
-        by_words.setdefault(_describe_outcome(one), []).append(_name(one))
+        names = by_words.setdefault(_describe_outcome(one), [])
+        if _name(one) not in names:
+            names.append(_name(one))
     clauses = [f"{list_names([names[0], *map(_lower, names[1:])])} {words}" for words, names in by_words.items()]
     return [clauses[0], *map(_lower, clauses[1:])]
 
 
 def show_probe(probe: Mapping[str, Any]) -> ShownProbe:
-    who, note = _CALLERS[ProbeCaller(probe["as"])]
-    has_read = probe["outcome"] == ProbeOutcome.ROWS
+    caller, attempt = ProbeCaller(probe["as"]), read_attempt(probe)
+    who, note = _CALLERS[caller]
+    has_reached = probe["outcome"] == ProbeOutcome.ROWS
     return ShownProbe(
         who=who,
         note=note,
-        what="read rows" if has_read else _describe_outcome(probe),
+        tried=_OWN[attempt] if caller is ProbeCaller.USER_B else _TRIED[attempt],
+        what=_DID[attempt] if has_reached else _describe_outcome(probe),
         reason=probe["reason"] or "",
         rows=_count_in_column(probe["rows"]),
         columns=probe["columns"],
-        has_read=has_read,
+        is_open=has_reached and caller is not ProbeCaller.USER_B,
     )
+
+
+def read_attempt(probe: Mapping[str, Any]) -> ProbeAttempt:
+    """Findings of older versions were only read."""
+    return ProbeAttempt(probe.get("attempt") or probe["verb"])
 
 
 def _describe_outcome(probe: Mapping[str, Any]) -> str:
     return {
-        ProbeOutcome.NONE: "got no row",
+        ProbeOutcome.NONE: "got no row" if read_attempt(probe) is ProbeAttempt.SELECT else "reached no row",
         ProbeOutcome.DENIED: "got “permission denied”",
         ProbeOutcome.ERROR: "got an error",
         ProbeOutcome.NOT_RUN: "could not be tried",

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, and_, case, func, insert, select, update
+from sqlalchemy import RowMapping, and_, case, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,7 +16,9 @@ from basewarden.web import COUNTS_TOPIC
 
 _MOST_BY_TABLE = 5_000
 _SEVERITIES = {severity.value: number for number, severity in enumerate(Severity)}
-_IS_READ = SentryFinding.evidence["probes"].contains([{"outcome": "rows"}])
+_IS_READ = or_(
+    *(SentryFinding.evidence["probes"].contains([{"outcome": "rows", "as": one}]) for one in ("anon", "user_a"))
+)
 _IS_OVER = and_(SentryFinding.status == FindingStatus.ACKNOWLEDGED, SentryFinding.acknowledged_until <= func.now())
 _STATUS = case((_IS_OVER, FindingStatus.OPEN.value), else_=SentryFinding.status)
 """As it is now: an acknowledgement ends at its time, and not with the next scan."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 
 class Severity(StrEnum):
@@ -25,6 +25,23 @@ class ObjectType(StrEnum):
     BUCKET = "bucket"
     EXTENSION = "extension"
     DATABASE = "database"
+
+
+class ProbeAttempt(StrEnum):
+    """What a probe tries. `hand_over`: a user gives a row of their own to another."""
+
+    SELECT = "select"
+    INSERT = "insert"
+    UPDATE = "update"
+    DELETE = "delete"
+    HAND_OVER = "hand_over"
+
+    @property
+    def verb(self) -> str:
+        return "update" if self is ProbeAttempt.HAND_OVER else self.value
+
+
+WRITES: Final = (ProbeAttempt.INSERT, ProbeAttempt.UPDATE, ProbeAttempt.DELETE)
 
 
 class ScannedObject(NamedTuple):
@@ -64,6 +81,7 @@ class Rule:
 
     It runs with `search_path = pg_catalog`, and `$1` are the names of the exposed schemas. `roles` is an array of text,
     `facts` is JSON. With `reads_rows`, a probe then tries to read the object's rows as a stranger and as two users.
+    `writes` are what else probes try, on a row of one of these users, where the verdict is about writing.
     `is_everywhere`: it also finds objects outside the exposed schemas.
     `needs` are relations or functions without which the rule does not apply, as `storage.buckets`.
     """
@@ -73,5 +91,11 @@ class Rule:
     query: str
     assess: Assess
     reads_rows: bool = False
+    writes: Sequence[ProbeAttempt] = ()
     is_everywhere: bool = False
     needs: Sequence[str] = ()
+
+    @property
+    def attempts(self) -> Sequence[ProbeAttempt]:
+        """What probes try of what it finds."""
+        return (*((ProbeAttempt.SELECT,) if self.reads_rows else ()), *self.writes)

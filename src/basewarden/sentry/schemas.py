@@ -67,12 +67,20 @@ class FindingObjectOut(ResponseBody):
 
 
 class ProbeOut(ResponseBody):
-    as_: str = Field(alias="as", description="anon, user_a or user_b; the users are made up.")
-    verb: str
+    as_: str = Field(
+        alias="as", description="anon, user_a or user_b. The users are made up; what is tried is a row of user_b."
+    )
+    verb: Literal["select", "insert", "update", "delete"]
+    attempt: Literal["select", "insert", "update", "delete", "hand_over"] | None = Field(
+        default=None, description="What was tried; hand_over: user A gave a row of their own to another user."
+    )
     outcome: Literal["rows", "none", "denied", "error", "not_run"]
     rows: int | None = Field(description="Counted up to 1,000.")
     columns: list[str] = Field(description="Sensitive columns that it could read.")
     reason: str | None
+    brought: bool = Field(
+        default=False, description="Whether it was tried on a row that the probe made up and took back."
+    )
 
 
 class EvidenceOut(ResponseBody):

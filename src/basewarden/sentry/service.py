@@ -155,12 +155,13 @@ class Scans:
 
     async def _list_gone(
         self, connection_id: UUID, schemas: Sequence[str], result: ScanResult
-    ) -> Sequence[ScannedObject]:
-        """What stored findings are about whose rows a probe can read, and which this scan no longer finds."""
-        reading = [rule.id for rule in list_rules() if rule.reads_rows]
+    ) -> Sequence[tuple[ScannedObject, bool]]:
+        """What stored findings are about that a probe can try, of what this scan no longer finds; True for writes."""
+        reading = [rule.id for rule in list_rules() if rule.attempts]
         async with self._database.read_only() as session:
             known = await queries.list_unresolved(session, connection_id, reading)
-        return [read_object(one) for one in list_gone(known, schemas, result)]
+        writing = {rule.id for rule in list_rules() if rule.writes}
+        return [(read_object(one), one.rule in writing) for one in list_gone(known, schemas, result)]
 
     async def _update(self, scan_id: UUID, values: dict[str, Any]) -> None:
         async with self._database.write_now() as session:

@@ -9,7 +9,7 @@ import msgspec
 from basewarden.errors import NotFound
 from basewarden.sentry.debugger.errors import TrialFailed
 from basewarden.sentry.policies.shape import PolicyShape, assess_expression
-from basewarden.sentry.scans.asking import ask
+from basewarden.sentry.scans.asking import Asked, ask
 from pgrest import DbConnection, Statement, quote_name
 
 _SECONDS: Final = 3.0
@@ -238,7 +238,7 @@ async def list_tables(connection: DbConnection, text: str) -> Sequence[ListedTab
     return [_decode_listed(row[0] or b"") for row in rows.rows]
 
 
-async def load_table(connection: DbConnection, schema: str, name: str, member_role: str | None) -> DebuggedTable:
+async def load_table(connection: Asked, schema: str, name: str, member_role: str | None) -> DebuggedTable:
     """`member_role` is the role that the owner has set for requests. Raises NotFound, TrialFailed and DatabaseError."""
     role = member_role.encode() if member_role is not None else None
     (rows,) = await ask(connection, _SECONDS, [Statement(_FACTS, (schema.encode(), name.encode(), role))])

@@ -22,6 +22,11 @@ def count_rows(table: DebuggedTable) -> Statement:
     return Statement(f"SELECT pg_catalog.count(*) FROM (SELECT FROM {table.sql_name} LIMIT {MOST_COUNTED}) AS seen")
 
 
+def count_places(table: DebuggedTable, places: Sequence[Place]) -> Statement:
+    sql = f"SELECT pg_catalog.count(*) FROM {table.sql_name} AS changed WHERE {_IS_SAMPLED.format(1, 2)}"
+    return Statement(sql, _bind(places))
+
+
 def choose_places(table: DebuggedTable, most: int) -> Statement:
     place = "c.tableoid::pg_catalog.text, c.ctid::pg_catalog.text"
     return Statement(f"SELECT {place} FROM {table.sql_name} AS c LIMIT {most}")
@@ -60,6 +65,12 @@ def touch_rows(table: DebuggedTable, column: str, places: Sequence[Place]) -> St
     name = quote_ident(column)
     sql = f"UPDATE {table.sql_name} AS changed SET {name} = changed.{name} WHERE {_IS_SAMPLED.format(1, 2)}"
     return Statement(sql, _bind(places))
+
+
+def set_at(table: DebuggedTable, sets: str, values: Sequence[bytes], places: Sequence[Place]) -> Statement:
+    """`sets` are assignments of quoted names; their parameters are `values`."""
+    where = _IS_SAMPLED.format(len(values) + 1, len(values) + 2)
+    return Statement(f"UPDATE {table.sql_name} AS changed SET {sets} WHERE {where}", (*values, *_bind(places)))
 
 
 def delete_rows(table: DebuggedTable, places: Sequence[Place] | None) -> Statement:

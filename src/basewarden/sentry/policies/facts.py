@@ -70,6 +70,10 @@ _OWNER_NAMES: Final = frozenset(
 ) | {"owner", "createdby", "uid", "tenant", "ownedby"}
 
 
+def is_owner_name(name: str) -> bool:
+    return name.lower().replace("_", "") in _OWNER_NAMES
+
+
 class PolicyRecord(msgspec.Struct, frozen=True):
     """`roles` are those of the API's roles that it applies to."""
 
@@ -99,7 +103,7 @@ class ScannedColumn(msgspec.Struct, frozen=True):
 
     @property
     def names_owner(self) -> bool:
-        return self.is_user or self.name.lower().replace("_", "") in _OWNER_NAMES
+        return self.is_user or is_owner_name(self.name)
 
 
 class TablePolicies(msgspec.Struct, frozen=True, dict=True):

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from basewarden.policy import is_sensitive_name
 from basewarden.sentry.error_words import hide_values
-from basewarden.sentry.rule import ObjectType, ScannedObject
+from basewarden.sentry.rule import ObjectType, ProbeAttempt, ScannedObject
 from basewarden.sentry.scans.asking import ask
 from basewarden.sentry.scans.running import Acquire
 from basewarden.sentry.words import quote_object
@@ -28,7 +28,7 @@ _PROBED: Final = frozenset({ObjectType.TABLE, ObjectType.VIEW})
 
 
 class ProbeCaller(StrEnum):
-    """Who the probe is. The users are made up: no row can be theirs."""
+    """Who the probe is. The users are made up: no row can be theirs, but one that the probe brings for user B."""
 
     ANON = "anon"
     USER_A = "user_a"
@@ -45,13 +45,20 @@ class ProbeOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RowProbe:
-    """`rows` counts up to MOST_ROWS, `sensitive` are columns that it could read. `reason` says why it did not run."""
+    """`rows` counts up to MOST_ROWS, `sensitive` are columns that it could read. `reason` says why it did not run.
+
+    `is_brought`: it was tried on a row that the probe brought. `is_partial`: a write without a filter, which asks
+    less of policies, was not tried, so that a refusal proves nothing.
+    """
 
     caller: ProbeCaller
     outcome: ProbeOutcome
     rows: int | None = None
     sensitive: Sequence[str] = ()
     reason: str | None = None
+    attempt: ProbeAttempt = ProbeAttempt.SELECT
+    is_brought: bool = False
+    is_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,17 @@ class Proof:
     is_empty: bool | None = None
 
     def reads(self, caller: ProbeCaller) -> bool:
-        return any(one.caller is caller and one.outcome is ProbeOutcome.ROWS for one in self.probes)
+        return self._reaches(caller, ProbeAttempt.SELECT)
+
+    def _reaches(self, caller: ProbeCaller, attempt: ProbeAttempt) -> bool:
+        return any(one.caller is caller and one.outcome is ProbeOutcome.ROWS for one in self._list(attempt))
+
+    def _list(self, *attempts: ProbeAttempt) -> Sequence[RowProbe]:
+        return [one for one in self.probes if one.attempt in attempts]
+
+    def choose(self, attempts: Sequence[ProbeAttempt]) -> "Proof":
+        """What of it is about these."""
+        return Proof(self._list(*attempts), self.is_empty)
 
     @property
     def sensitive(self) -> frozenset[str]:
@@ -71,18 +88,64 @@ class Proof:
 
     @property
     def is_read(self) -> bool:
-        return any(one.outcome is ProbeOutcome.ROWS for one in self.probes)
+        """By others than the owner of a row."""
+        return any(self.reads(caller) for caller in (ProbeCaller.ANON, ProbeCaller.USER_A))
+
+    @property
+    def is_written(self) -> bool:
+        """Whether someone who is not signed in changed or deleted a row."""
+        return any(self._reaches(ProbeCaller.ANON, one) for one in (ProbeAttempt.UPDATE, ProbeAttempt.DELETE))
 
     @property
     def is_inverted(self) -> bool:
-        """Whether a stranger reads rows and people who sign in, though they may read the object, are shown none."""
-        users = {one.outcome for one in self.probes if one.caller is not ProbeCaller.ANON}
-        return self.reads(ProbeCaller.ANON) and users == {ProbeOutcome.NONE}
+        """Whether a stranger reaches rows and people who sign in, though they may use the object, reach none."""
+        return any(map(self._is_inverted, (ProbeAttempt.SELECT, ProbeAttempt.UPDATE, ProbeAttempt.DELETE)))
+
+    def _is_inverted(self, attempt: ProbeAttempt) -> bool:
+        users = {one.outcome for one in self._list(attempt) if one.caller is ProbeCaller.USER_A}
+        return self._reaches(ProbeCaller.ANON, attempt) and users == {ProbeOutcome.NONE}
 
     @property
     def is_denied(self) -> bool:
-        """Whether everyone who was tried was refused."""
-        return bool(self.probes) and all(one.outcome is ProbeOutcome.DENIED for one in self.probes)
+        """Whether everyone who was tried was refused to read."""
+        found = [one for one in self._list(ProbeAttempt.SELECT) if one.caller is not ProbeCaller.USER_B]
+        return bool(found) and all(one.outcome is ProbeOutcome.DENIED for one in found)
+
+    def disproves(self, attempts: Sequence[ProbeAttempt]) -> bool:
+        """Whether each of these was tried and refused: by a privilege, or by a policy that lets the row's owner in."""
+        found = [one for one in self._list(*attempts) if one.caller is not ProbeCaller.USER_B]
+        return {one.attempt for one in found} == set(attempts) and all(map(self._is_refused, found))
+
+    def _is_refused(self, probe: RowProbe) -> bool:
+        if probe.outcome is ProbeOutcome.DENIED:
+            return not probe.is_partial
+        has_control = self._reaches(ProbeCaller.USER_B, probe.attempt)
+        return probe.outcome is ProbeOutcome.NONE and has_control and not probe.is_partial
+
+
+def refuse_all(reason: str) -> Sequence[RowProbe]:
+    """No write was tried, and for a reason that holds for each."""
+    of_a = [RowProbe(ProbeCaller.USER_A, ProbeOutcome.NOT_RUN, reason=reason, attempt=one) for one in ProbeAttempt]
+    return [RowProbe(ProbeCaller.ANON, ProbeOutcome.NOT_RUN, reason=reason), *of_a]
+
+
+def join_probes(read: Proof, tried: Sequence[RowProbe]) -> Proof:
+    """Of who read no row of those that are there, what they read of a row that was brought says more.
+
+    In an empty table all of it does, also that none could be brought.
+    """
+    new = {one.caller: one for one in tried if one.attempt is ProbeAttempt.SELECT}
+    probes = [_choose_read(one, new.get(one.caller), is_empty=bool(read.is_empty)) for one in read.probes]
+    has_control = any(one.outcome is ProbeOutcome.NONE for one in probes)
+    control = [one for one in tried if one.attempt is ProbeAttempt.SELECT and one.caller is ProbeCaller.USER_B]
+    writes = [one for one in tried if one.attempt is not ProbeAttempt.SELECT]
+    return Proof([*probes, *(control if has_control else ()), *writes], read.is_empty)
+
+
+def _choose_read(read: RowProbe, tried: RowProbe | None, *, is_empty: bool) -> RowProbe:
+    if tried is None or read.outcome is not ProbeOutcome.NONE:
+        return read
+    return tried if is_empty or tried.outcome is ProbeOutcome.ROWS else read
 
 
 async def probe_rows(acquire: Acquire, found: ScannedObject, roles: frozenset[str]) -> Proof:
@@ -155,11 +218,21 @@ def _explain(caller: ProbeCaller, error: DatabaseError, role: str) -> RowProbe:
 
 _SET_ROLE = 4
 """Its place among the statements, those that open the transaction counted."""
+_RUNS_NOTHING = """
+SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = $1 AND c.relname = $2 AND CASE WHEN c.relkind IN ('r', 'p') THEN NOT row_security_active(c.oid)
+    ELSE EXISTS (SELECT FROM pg_roles r WHERE r.oid = c.relowner AND (r.rolsuper OR r.rolname = current_user)) END)
+"""
+"""A policy, or a view of another role, would run with the rights of the login."""
 
 
 async def _is_empty(acquire: Acquire, found: ScannedObject) -> bool | None:
     try:
         async with acquire() as connection:
+            names = (found.schema.encode(), found.name.encode())
+            (is_safe,) = await ask(connection, PROBE_SECONDS, [Statement(_RUNS_NOTHING, names)])
+            if is_safe.rows[0][0] != b"t":
+                return None
             (rows,) = await ask(connection, PROBE_SECONDS, [_count(found)])
     except (DatabaseError, PgrestError):
         return None

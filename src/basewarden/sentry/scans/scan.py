@@ -5,17 +5,29 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from basewarden.sentry.rule import Rule, ScannedObject
+from basewarden.sentry.probes.tries import probe_writes
+from basewarden.sentry.rule import ObjectType, Rule, ScannedObject
 from basewarden.sentry.scans.asking import ask
 from basewarden.sentry.scans.fingerprints import make_fingerprint
-from basewarden.sentry.scans.probing import ProbeCaller, ProbeOutcome, Proof, RowProbe, probe_rows
+from basewarden.sentry.scans.probing import (
+    ProbeCaller,
+    ProbeOutcome,
+    Proof,
+    RowProbe,
+    join_probes,
+    probe_rows,
+    refuse_all,
+)
 from basewarden.sentry.scans.running import Acquire, RuleFinding, RuleOutcome, RuleState, run_rules
-from pgrest import Statement
+from pgrest import DbConnection, PgrestError, Statement
 
 MOST_PROBED = 500
 """Objects of one scan: for further ones the catalog alone counts, and their findings show that."""
 PROBES_SECONDS = 60.0
 """Of all probes together, for the same reason."""
+MOST_WRITTEN = 200
+WRITES_SECONDS = 20.0
+"""Of the probes that write, all together."""
 _ROLES = Statement("SELECT rolname::text FROM pg_roles WHERE rolname IN ('anon', 'authenticated')")
 _SECONDS = 2.0
 _NOTE_SECONDS = 5.0
@@ -54,11 +66,12 @@ class ScanResult:
         """Not while a probe still reads its rows, or there was no time to try, unless another finding reports that."""
         whole = found._replace(column=None)
         proof = self.proofs.get(whole)
-        return proof is None or whole in self._reported or not (proof.is_read or proof is _NOT_PROBED)
+        is_open = proof is not None and (proof.is_read or proof.is_written or proof is _NOT_PROBED)
+        return whole in self._reported or not is_open
 
     @cached_property
     def _reported(self) -> frozenset[ScannedObject]:
-        found = (one for outcome in self.outcomes for one in outcome.found if one.rule.reads_rows)
+        found = (one for outcome in self.outcomes for one in outcome.found if one.rule.attempts)
         return frozenset(one.hit.object._replace(column=None) for one in found)
 
 
@@ -71,6 +84,8 @@ class Scan:
         self._note = note
         self._roles: frozenset[str] = frozenset()
         self._until = 0.0
+        self._writes_until = 0.0
+        self._written: set[ScannedObject] = set()
         self._noted = time.monotonic()
 
     async def run(self, rules: Sequence[Rule], schemas: Sequence[str]) -> None:
@@ -82,22 +97,51 @@ class Scan:
             self.result.outcomes += await run_rules(self._acquire, group, schemas)
             await self._note(self.result.outcomes)
         self._until = time.monotonic() + PROBES_SECONDS
-        found = [one.hit.object for outcome in self.result.outcomes for one in outcome.found if one.rule.reads_rows]
-        await self.prove(found)
+        found = [one for outcome in self.result.outcomes for one in outcome.found if one.rule.attempts]
+        await self.prove([(one.hit.object, bool(one.rule.writes)) for one in found])
 
-    async def prove(self, objects: Iterable[ScannedObject]) -> None:
-        """Also of what no rule finds any more: a finding closes only when the probe agrees."""
-        for found in objects:
-            await self._probe(found._replace(column=None))
-            if time.monotonic() - self._noted > _NOTE_SECONDS:
-                self._noted = time.monotonic()
-                await self._note(self.result.outcomes)
+    async def prove(self, objects: Sequence[tuple[ScannedObject, bool]]) -> None:
+        """Also of what no rule finds any more: a finding closes only when the probe agrees. True tries writes, too."""
+        wholes = [(found._replace(column=None), writes) for found, writes in objects]
+        for found, _ in wholes:
+            await self._probe(found)
+            await self._note_at_times()
+        self._writes_until = time.monotonic() + WRITES_SECONDS
+        for found, writes in wholes:
+            if found.type is ObjectType.TABLE and (writes or self.result.proofs[found].is_empty):
+                await self._probe_writes(found)
+                await self._note_at_times()
+
+    async def _note_at_times(self) -> None:
+        if time.monotonic() - self._noted > _NOTE_SECONDS:
+            self._noted = time.monotonic()
+            await self._note(self.result.outcomes)
+
+    async def _probe_writes(self, found: ScannedObject) -> None:
+        if found in self._written:
+            return
+        self._written.add(found)
+        read = self.result.proofs[found]
+        if len(self._written) > MOST_WRITTEN or time.monotonic() > self._writes_until:
+            probes = refuse_all(_TOO_MANY)
+        else:
+            probes = await self._try_writes(found)
+        if read is not _NOT_PROBED:
+            self.result.proofs[found] = join_probes(read, probes)
 
     async def _probe(self, found: ScannedObject) -> None:
         if found in self.result.proofs:
             return
         is_over = len(self.result.proofs) >= MOST_PROBED or time.monotonic() > self._until
         self.result.proofs[found] = _NOT_PROBED if is_over else await probe_rows(self._acquire, found, self._roles)
+
+    async def _try_writes(self, found: ScannedObject) -> Sequence[RowProbe]:
+        try:
+            async with self._acquire() as connection:
+                assert isinstance(connection, DbConnection), "a scan has no transaction open"
+                return await probe_writes(connection, found)
+        except PgrestError as error:
+            return refuse_all(error.message)
 
 
 def _group_by_query(rules: Sequence[Rule]) -> Iterable[Sequence[Rule]]:

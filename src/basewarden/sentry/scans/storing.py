@@ -81,11 +81,13 @@ def count_severities(result: ScanResult) -> dict[str, dict[str, int]]:
 
 
 def _find_proof(found: RuleFinding, result: ScanResult) -> Proof:
-    return result.proofs.get(found.hit.object._replace(column=None), Proof())
+    """What was tried of what the rule speaks of."""
+    proof = result.proofs.get(found.hit.object._replace(column=None), Proof())
+    return proof.choose(found.rule.attempts)
 
 
 def _weigh(found: RuleFinding, proof: Proof) -> Severity:
-    return weigh(found.verdict.severity, proof)
+    return weigh(found.verdict.severity, proof, found.rule.attempts)
 
 
 def list_gone(known: Iterable[SentryFinding], schemas: Sequence[str], result: ScanResult) -> list[SentryFinding]:
@@ -137,11 +139,13 @@ def _cut_facts(facts: Mapping[str, Any]) -> Mapping[str, Any]:
 def show_probe(probe: RowProbe) -> Mapping[str, Any]:
     return {
         "as": probe.caller,
-        "verb": "select",
+        "verb": probe.attempt.verb,
+        "attempt": probe.attempt,
         "outcome": probe.outcome,
         "rows": probe.rows,
         "columns": list(probe.sensitive),
         "reason": probe.reason,
+        "brought": probe.is_brought,
     }
 
 

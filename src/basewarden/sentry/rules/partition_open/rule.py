@@ -1,7 +1,7 @@
 """A partition or child of a table with row level security is reached by its own name, and has none itself."""
 
 from basewarden.sentry.fragments import API_ROLES, GUARDED_PARENTS, REACHED, RELATIONS
-from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
+from basewarden.sentry.rule import WRITES, Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names, quote_object
 
 _QUERY = f"""
@@ -33,4 +33,11 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("partition_open", "A partition is open although its parent is protected", _QUERY, _assess, reads_rows=True)
+RULE = Rule(
+    "partition_open",
+    "A partition is open although its parent is protected",
+    _QUERY,
+    _assess,
+    reads_rows=True,
+    writes=WRITES,
+)

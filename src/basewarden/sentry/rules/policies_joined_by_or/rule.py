@@ -9,7 +9,7 @@ from basewarden.sentry.policies.openings import (
     name_policies,
     name_verbs,
 )
-from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
+from basewarden.sentry.rule import WRITES, Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names
 
 
@@ -28,4 +28,6 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     )
 
 
-RULE = Rule("policies_joined_by_or", "A policy cancels a stricter one", POLICY_QUERY, _assess, reads_rows=True)
+RULE = Rule(
+    "policies_joined_by_or", "A policy cancels a stricter one", POLICY_QUERY, _assess, reads_rows=True, writes=WRITES
+)

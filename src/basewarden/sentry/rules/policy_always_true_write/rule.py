@@ -9,7 +9,7 @@ from basewarden.sentry.policies.openings import (
     name_policies,
     name_verbs,
 )
-from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
+from basewarden.sentry.rule import WRITES, Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names
 
 
@@ -30,4 +30,6 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     )
 
 
-RULE = Rule("policy_always_true_write", "A policy lets everyone write", POLICY_QUERY, _assess, reads_rows=True)
+RULE = Rule(
+    "policy_always_true_write", "A policy lets everyone write", POLICY_QUERY, _assess, reads_rows=True, writes=WRITES
+)

@@ -2,7 +2,7 @@
 
 from basewarden.sentry.policies.facts import POLICY_QUERY
 from basewarden.sentry.policies.openings import OpeningKind, find_openings, list_roles, name_policies, name_verbs
-from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
+from basewarden.sentry.rule import WRITES, Hit, Rule, RuleVerdict, Severity
 
 
 def _assess(hit: Hit) -> RuleVerdict | None:
@@ -29,4 +29,5 @@ RULE = Rule(
     POLICY_QUERY,
     _assess,
     reads_rows=True,
+    writes=WRITES,
 )

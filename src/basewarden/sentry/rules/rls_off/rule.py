@@ -2,7 +2,7 @@
 
 from basewarden.policy import is_sensitive_name
 from basewarden.sentry.fragments import API_ROLES, GUARDED_PARENTS, REACHED, RELATIONS
-from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
+from basewarden.sentry.rule import WRITES, Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names, quote_object
 
 _QUERY = f"""
@@ -44,4 +44,4 @@ def _is_column_grant(hit: Hit) -> bool:
     return not writes and any(map(is_sensitive_name, hit.facts["columns"]))
 
 
-RULE = Rule("rls_off", "Row level security is off", _QUERY, _assess, reads_rows=True)
+RULE = Rule("rls_off", "Row level security is off", _QUERY, _assess, reads_rows=True, writes=WRITES)

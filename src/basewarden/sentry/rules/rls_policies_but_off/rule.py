@@ -1,7 +1,7 @@
 """A table has policies, and row level security is off: none of them is asked."""
 
 from basewarden.sentry.fragments import API_ROLES, REACHED, RELATIONS
-from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
+from basewarden.sentry.rule import WRITES, Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names, quote_object
 
 _QUERY = f"""
@@ -40,4 +40,11 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("rls_policies_but_off", "Policies exist, but row level security is off", _QUERY, _assess, reads_rows=True)
+RULE = Rule(
+    "rls_policies_but_off",
+    "Policies exist, but row level security is off",
+    _QUERY,
+    _assess,
+    reads_rows=True,
+    writes=WRITES,
+)

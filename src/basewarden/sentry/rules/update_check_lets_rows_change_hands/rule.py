@@ -2,7 +2,7 @@
 
 from basewarden.sentry.policies.facts import POLICY_QUERY
 from basewarden.sentry.policies.openings import OpeningKind, find_openings, name_policies
-from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
+from basewarden.sentry.rule import Hit, ProbeAttempt, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names
 
 
@@ -19,4 +19,10 @@ def _assess(hit: Hit) -> RuleVerdict | None:
     )
 
 
-RULE = Rule("update_check_lets_rows_change_hands", "An update can change the owner of a row", POLICY_QUERY, _assess)
+RULE = Rule(
+    "update_check_lets_rows_change_hands",
+    "An update can change the owner of a row",
+    POLICY_QUERY,
+    _assess,
+    writes=(ProbeAttempt.HAND_OVER,),
+)

@@ -1,7 +1,7 @@
 """Row level security is off, and the API's roles may write and not read: what looks for readable tables misses it."""
 
 from basewarden.sentry.fragments import API_ROLES, GUARDED_PARENTS, REACHED, RELATIONS
-from basewarden.sentry.rule import Hit, Rule, RuleVerdict, Severity
+from basewarden.sentry.rule import WRITES, Hit, Rule, RuleVerdict, Severity
 from basewarden.sentry.words import list_names, quote_object
 
 _QUERY = f"""
@@ -32,4 +32,4 @@ def _assess(hit: Hit) -> RuleVerdict:
     )
 
 
-RULE = Rule("write_without_select", "A table can be written without being readable", _QUERY, _assess)
+RULE = Rule("write_without_select", "A table can be written without being readable", _QUERY, _assess, writes=WRITES)
