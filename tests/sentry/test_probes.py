@@ -180,6 +180,8 @@ CASES = [
             ("an index", "CREATE INDEX i ON notes (theirs(id))", "r?a?w?d?"),
             ("a domain", "ALTER DOMAIN dom ADD CHECK (theirs(VALUE)); ALTER TABLE notes ADD d dom", "r?a?w?d?"),
             ("a policy", "CREATE POLICY p ON notes USING (theirs(id))", "r?a?w?d?"),
+            ("a view that a policy reads", ("CREATE VIEW m AS SELECT 1 AS id WHERE theirs(1); GRANT SELECT ON m TO anon,"
+             "authenticated; CREATE POLICY p ON notes USING (id IN (SELECT id FROM m))"), "r?a?w?d?"),
             ("a table that a policy reads", ("CREATE TABLE m (id int); ALTER TABLE m ENABLE ROW LEVEL SECURITY;"
              "CREATE POLICY o ON m USING (theirs(id)); GRANT SELECT ON m TO anon, authenticated;"
              "CREATE POLICY p ON notes USING (id IN (SELECT id FROM m))"), "r?a?w?d?"),

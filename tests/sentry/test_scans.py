@@ -22,6 +22,7 @@ HOLES = """
     INSERT INTO people VALUES (1, 'ada@secret.example');
     GRANT SELECT ON people, countries TO anon;
 """
+VERBS = ("insert", "update", "delete")
 _ROLE = "DO $$ BEGIN CREATE ROLE {}; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
 
 
@@ -340,3 +341,43 @@ async def test_strangers_and_viewers_cannot_do_what_is_not_theirs(workshop: Work
         assert (await bench.person.get(here(other, path))).status_code == 404
     for query in ("?status=closed", "?severity=high", "?limit=0", "?limit=500", "?offset=-1"):
         assert (await bench.person.get(here(bench, f"/findings{query}"))).status_code == 422
+
+
+async def test_writes_to_the_rows_of_others_are_tried_and_decide_how_bad_it_is(workshop: Workshop) -> None:
+    claim = "current_setting('request.jwt.claims', true)::json ->> 'sub'"
+    bench = await open_holes(
+        workshop,
+        f"""
+        CREATE TABLE wide (id serial PRIMARY KEY, owner_id uuid NOT NULL, body text NOT NULL);
+        CREATE TABLE given (LIKE wide INCLUDING ALL); CREATE TABLE kept (LIKE wide INCLUDING ALL);
+        ALTER TABLE wide ENABLE ROW LEVEL SECURITY; ALTER TABLE given ENABLE ROW LEVEL SECURITY;
+        ALTER TABLE kept ENABLE ROW LEVEL SECURITY;
+        GRANT ALL ON wide, given, kept TO anon, authenticated;
+        CREATE POLICY p ON wide USING (true);
+        CREATE POLICY p ON given FOR UPDATE USING (owner_id::text = {claim}) WITH CHECK (true);
+        CREATE POLICY p ON kept FOR UPDATE USING (owner_id::text = {claim}) WITH CHECK (true);
+        REVOKE UPDATE ON kept FROM anon, authenticated; GRANT UPDATE (body, owner_id) ON kept TO authenticated;
+        CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.owner_id := OLD.owner_id; RETURN NEW; END';
+        CREATE TRIGGER keep BEFORE UPDATE ON kept FOR EACH ROW EXECUTE FUNCTION keep();
+        """,
+    )
+    assert (await scan(bench))["status"] == "done"
+    found = await list_findings(bench, "?rule=policy_always_true_write")
+    detail = (await bench.person.get(here(bench, f"/findings/{found['wide']['id']}"))).json()
+    outcomes = {(one["as"], one["verb"]): one["outcome"] for one in detail["evidence"]["probes"]}
+    assert outcomes == {(who, verb): "rows" for who in ("anon", "user_a", "user_b") for verb in VERBS} | {
+        (who, "select"): "rows" for who in ("anon", "user_a")
+    }
+    assert all(one["brought"] for one in detail["evidence"]["probes"])
+    page = (await bench.person.get(f"/c/{bench.connection_id}/sentry/{found['wide']['id']}")).text
+    assert "Delete another user" in page
+    found = await list_findings(bench, "?rule=update_check_lets_rows_change_hands")
+    assert {name: one["severity"] for name, one in found.items()} == {"given": "warning", "kept": "info"}
+    probes = [
+        (await bench.person.get(here(bench, f"/findings/{found[name]['id']}"))).json()["evidence"]["probes"]
+        for name in ("given", "kept")
+    ]
+    assert [(one["as"], one["attempt"], one["outcome"]) for (one,) in probes] == [
+        ("user_a", "hand_over", "rows"), ("user_a", "hand_over", "not_run")
+    ]  # fmt: skip
+    assert "the trigger keep" in probes[1][0]["reason"]

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from basewarden.errors import AppError
 from basewarden.sentry.debugger.statements import Place
 from basewarden.sentry.error_words import hide_values
@@ -89,6 +91,8 @@ class RowBringer:
                 raise CannotBringError(error.text) from error
             except DatabaseError as error:
                 raise CannotBringError(f"{name} could not be looked at ({error.sqlstate}).") from error
+            except msgspec.DecodeError as error:  # what a PostgreSQL never answers
+                raise CannotBringError(f"{name} could not be looked at.") from error
         return self._tables[schema, name]
 
     async def bring(self, probed: ProbedTable, given: Mapping[str, str], depth: int = 0) -> Place:
@@ -103,8 +107,10 @@ class RowBringer:
             insert = make_insert(probed, cells, ending)
             done = await self._transaction.keep([_REPLICA, insert, _ORIGIN] if self._is_replica else [insert])
             if not isinstance(done, DatabaseError):
-                ((table, place),) = done[1 if self._is_replica else 0].rows
-                return (table or b"").decode(), (place or b"").decode()
+                for table, place in done[1 if self._is_replica else 0].rows:
+                    return (table or b"").decode(), (place or b"").decode()
+                problem = "no row was added"
+                break
             problem = hide_values(done) or done.sqlstate
             if done.sqlstate != _CHECK:
                 break
@@ -146,6 +152,8 @@ class RowBringer:
             return  # users: they were brought before
         if not any(one.is_not_null and not one.has_default for one in columns):
             return
+        if any(one.kind not in _REFERRED for one in columns):
+            raise CannotBringError(f"It refers to {key.table} by a type of its own.")
         settings = await self._find_parent(key, depth)
         for column, setting in zip(columns, settings, strict=True):
             sql = f"pg_catalog.current_setting({quote_literal(setting)})::{column.type}"

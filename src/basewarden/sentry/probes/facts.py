@@ -64,11 +64,14 @@ WITH RECURSIVE wanted AS (
   SELECT u.part, n.class, n.object FROM used u CROSS JOIN LATERAL (
     SELECT d.refclassid AS class, d.refobjid AS object FROM pg_depend d
     WHERE d.classid = u.class AND d.objid = u.object AND (d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass,
-        'pg_type'::regclass) OR (u.class = 'pg_policy'::regclass AND d.refclassid = 'pg_class'::regclass))
+        'pg_type'::regclass) OR (d.refclassid = 'pg_class'::regclass
+        AND u.class IN ('pg_policy'::regclass, 'pg_rewrite'::regclass)))
     UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k
       WHERE u.class = 'pg_type'::regclass AND k.contypid = u.object
     UNION ALL SELECT 'pg_policy'::regclass, p.oid FROM pg_policy p
       WHERE u.part = 'policy' AND u.class = 'pg_class'::regclass AND p.polrelid = u.object
+    UNION ALL SELECT 'pg_rewrite'::regclass, r.oid FROM pg_rewrite r
+      WHERE u.part = 'policy' AND u.class = 'pg_class'::regclass AND r.ev_class = u.object
   ) AS n
 )
 SELECT json_build_object(

@@ -4,6 +4,7 @@ User B owns the row that is tried; what B may do with it is the control: only wh
 has a policy kept A out. All of it is one transaction that is rolled back.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,12 +19,15 @@ from basewarden.sentry.error_words import hide_values
 from basewarden.sentry.probes.bringing import CannotBringError, RowBringer, make_insert
 from basewarden.sentry.probes.facts import ProbedColumn, ProbedTable
 from basewarden.sentry.probes.transaction import WriteTransaction
+from basewarden.sentry.probes.values import make_value
 from basewarden.sentry.rule import ProbeAttempt, ScannedObject
 from basewarden.sentry.scans.probing import ProbeCaller, ProbeOutcome, RowProbe, refuse_all
 from pgrest import DatabaseError, DbConnection, PgrestError, Rows, Statement, quote_ident
 
 MOST_UNFILTERED: Final = 20
 """Rows of a table that a write without a filter is tried on."""
+_ALL_SECONDS: Final = 6.0
+"""After which nothing further is tried on a table."""
 _EXISTING: Final = 3
 """Rows of others that are tried where none can be brought."""
 _NOT_ALLOWED: Final = "42501"
@@ -61,7 +65,7 @@ class MadeUpUser:
 
     @property
     def email(self) -> str:
-        return f"{self.id}@example.invalid"
+        return f"{self.id[:8]}@example.invalid"
 
     @property
     def claims(self) -> Mapping[str, Any]:
@@ -86,6 +90,7 @@ class WriteProbes:
         self._is_brought = False
         self._is_small = False
         self._problem = ""
+        self._until = time.monotonic() + _ALL_SECONDS
 
     async def run(self, found: ScannedObject) -> Sequence[RowProbe]:
         await self._bringer.open()
@@ -120,11 +125,11 @@ class WriteProbes:
 
     async def _choose_existing(self, probed: ProbedTable) -> Sequence[Place]:
         place = "c.tableoid::pg_catalog.text, c.ctid::pg_catalog.text"
-        sql = f"SELECT {place} FROM {probed.table.sql_name} AS c LIMIT {_EXISTING} FOR UPDATE SKIP LOCKED"
-        found = await self._transaction.keep([Statement(sql)])
+        sql = f"SELECT {place} FROM {probed.table.sql_name} AS c LIMIT {_EXISTING}"
+        found = await self._transaction.attempt([Statement(sql)])
         if isinstance(found, DatabaseError):
             return ()
-        return [((table or b"").decode(), (row or b"").decode()) for table, row in found[0].rows]
+        return [((table or b"").decode(), (row or b"").decode()) for table, row in found.rows]
 
     # Tries
 
@@ -140,6 +145,8 @@ class WriteProbes:
         code = probed.explain_code(command)
         if code is not None:
             return _not_run(user.caller, attempt, f"{code} In “Row security” a person can try it.")
+        if time.monotonic() > self._until:
+            return _not_run(user.caller, attempt, "There was no time left.")
         if attempt is ProbeAttempt.INSERT:
             return await self._add(probed, user, role)
         if not self._places:
@@ -163,13 +170,14 @@ class WriteProbes:
     async def _write(
         self, probed: ProbedTable, user: MadeUpUser, role: DebuggedRole, attempt: ProbeAttempt
     ) -> RowProbe:
-        """With a filter, for which rows must be readable, and without one."""
-        tried: list[Statement] = []
-        if "select" in role.rights:
-            tried += _filtered(probed, role, attempt, self._places)
-        if self._is_small:
-            tried += _unfiltered(probed, role, attempt)
-        return await self._try_each(probed, user, attempt, tried, is_partial=not self._is_small)
+        """With a filter, for which rows must be readable; without one where the table's rows are few, and alone."""
+        is_delete = attempt is ProbeAttempt.DELETE
+        if is_delete and probed.table.cascades and not self._is_brought:
+            return _not_run(user.caller, attempt, self._problem)
+        filtered = _filtered(probed, role, attempt, self._places) if "select" in role.rights else ()
+        may_touch_all = self._is_small and not (is_delete and probed.table.cascades)
+        unfiltered = _unfiltered(probed, role, attempt) if may_touch_all else ()
+        return await self._try_each(probed, user, attempt, [*filtered, *unfiltered], is_partial=not unfiltered)
 
     async def _try_each(
         self,
@@ -232,9 +240,10 @@ class WriteProbes:
         params = tuple(value.encode() for value in given.values())
         table = probed.table.sql_name
         tried = [statements.set_at(probed.table, sets, params, [place])] if "select" in role.rights else []
-        if self._is_small:
+        may_touch_all = self._is_small and not any(probed.find_column(name).is_unique for name in given)
+        if may_touch_all:
             tried.append(Statement(f"UPDATE {table} SET {sets}", params))
-        return await self._try_each(probed, user, attempt, tried, is_partial=not self._is_small)
+        return await self._try_each(probed, user, attempt, tried, is_partial=not may_touch_all)
 
     # What came of them
 
@@ -287,10 +296,13 @@ def _unfiltered(probed: ProbedTable, role: DebuggedRole, attempt: ProbeAttempt) 
     if attempt is ProbeAttempt.DELETE:
         return [statements.delete_rows(probed.table, None)]
     column = _choose_column(probed, role)
-    if column is None or (column.is_not_null and not column.has_default):
+    if column is None or column.is_unique:
         return []
-    value = "NULL" if not column.is_not_null else "DEFAULT"
-    return [Statement(f"UPDATE {probed.table.sql_name} SET {quote_ident(column.name)} = {value}")]
+    start = f"UPDATE {probed.table.sql_name} SET {quote_ident(column.name)} = "
+    if not column.is_not_null:
+        return [Statement(f"{start}NULL")]
+    value = make_value(probed, column, 0)
+    return [] if value is None else [Statement(f"{start}$1", (value.encode(),))]
 
 
 def _choose_column(probed: ProbedTable, role: DebuggedRole) -> ProbedColumn | None:
