@@ -104,7 +104,7 @@ async def test_from_an_empty_page_to_a_finding_with_its_proof_and_fix(bench: Sen
     for text in (
         "Row level security is off, and anon may read",
         "with the public key, not signed in",
-        "1,000 or more",
+        "1,000 rows or more",
         "Rows were counted and not fetched.",
         "/rest/v1/people?select=*",
         "ENABLE ROW LEVEL SECURITY",
@@ -118,7 +118,7 @@ async def test_from_an_empty_page_to_a_finding_with_its_proof_and_fix(bench: Sen
         assert text in re.sub(r"</?span[^>]*>", "", page), text
     assert "@secret" not in page
     page = await bench.open(f"/{countries}")
-    assert "It has no row yet, so there was nothing to read." in page
+    assert "the probe brought one; all of it was rolled back." in page
 
 
 async def test_the_home_the_sidebar_and_the_palette_lead_to_it(bench: SentryBench) -> None:

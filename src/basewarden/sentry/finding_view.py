@@ -12,7 +12,7 @@ from basewarden.sentry.catalog_words import list_facts
 from basewarden.sentry.models import FindingEvent, FindingStatus, SentryFinding
 from basewarden.sentry.policies.choices import FixChoice, list_choices
 from basewarden.sentry.policies.sql import ShownPolicy, show_policies
-from basewarden.sentry.proof_words import ShownProbe, describe_emptiness, describe_proof, show_probes
+from basewarden.sentry.proof_words import ShownTries, describe_emptiness, describe_proof, show_tries
 from basewarden.sentry.rule import ObjectType
 from basewarden.sentry.rule_pages import RulePage, list_titles, read_rule_page
 from basewarden.sentry.rules import list_rules
@@ -81,7 +81,7 @@ class ShownFinding:
 
     line: FindingLine
     explanation: str
-    probes: Sequence[ShownProbe]
+    tries: ShownTries
     emptiness: str
     facts: Sequence[tuple[str, Sequence[str]]]
     policies: Sequence[ShownPolicy]
@@ -131,7 +131,7 @@ def show_finding(found: FindingDetail, viewer_id: UUID) -> ShownFinding:
     return ShownFinding(
         line=show_line(finding),
         explanation=finding.explanation,
-        probes=show_probes(finding.evidence),
+        tries=show_tries(finding.evidence),
         emptiness=describe_emptiness(finding.evidence),
         facts=list_facts(catalog),
         policies=show_policies(scanned, finding.rule, catalog),

@@ -14,20 +14,14 @@ _BROUGHT: Final = "Where a made-up user's row was needed, the probe brought one;
 _CALLERS: Final = {
     ProbeCaller.ANON: ("A stranger", "with the public key, not signed in"),
     ProbeCaller.USER_A: ("Anyone who signs up", "a made-up user, whose row it is not"),
-    ProbeCaller.USER_B: ("The row's owner", "a second made-up user, to compare with"),
+    ProbeCaller.USER_B: ("The row's owner", "another made-up user, who tries the same with their own row"),
 }
 _TRIED: Final = {
-    ProbeAttempt.SELECT: "Read rows",
-    ProbeAttempt.INSERT: "Add a row for another user",
-    ProbeAttempt.UPDATE: "Change another user's row",
-    ProbeAttempt.DELETE: "Delete another user's row",
-    ProbeAttempt.HAND_OVER: "Give an own row to another user",
-}
-_OWN: Final = {
-    ProbeAttempt.SELECT: "Read their own row",
-    ProbeAttempt.INSERT: "Add a row of their own",
-    ProbeAttempt.UPDATE: "Change their own row",
-    ProbeAttempt.DELETE: "Delete their own row",
+    ProbeAttempt.SELECT: "Read others' rows",
+    ProbeAttempt.INSERT: "Add a row for another",
+    ProbeAttempt.UPDATE: "Change another's row",
+    ProbeAttempt.DELETE: "Delete another's row",
+    ProbeAttempt.HAND_OVER: "Give an own row to another",
 }
 _DID: Final = {
     ProbeAttempt.SELECT: "read rows",
@@ -47,23 +41,55 @@ _WORST: Final = (ProbeAttempt.DELETE, ProbeAttempt.UPDATE, ProbeAttempt.HAND_OVE
 
 @dataclass(frozen=True, slots=True)
 class ShownProbe:
-    """`note` says who that is, `tried` what they tried; `rows` is "" where none were counted.
+    """`note` says who that is; `rows` and `count` are "" where none were.
 
     `is_open`: someone reached what is not theirs.
     """
 
     who: str
     note: str
-    tried: str
     what: str
     reason: str
     rows: str
+    count: str
     columns: Sequence[str]
     is_open: bool
 
 
-def show_probes(evidence: Mapping[str, Any]) -> tuple[ShownProbe, ...]:
-    return tuple(show_probe(one) for one in evidence["probes"])
+@dataclass(frozen=True, slots=True)
+class ShownAttempt:
+    """What was tried, and what each caller of the table's head got; None did not try it.
+
+    `reason` is the same for all of them.
+    """
+
+    what: str
+    reason: str
+    cells: Sequence[ShownProbe | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTries:
+    """`callers` are names and who that is."""
+
+    callers: Sequence[tuple[str, str]] = ()
+    attempts: Sequence[ShownAttempt] = ()
+
+
+def show_tries(evidence: Mapping[str, Any]) -> ShownTries:
+    probes = evidence["probes"]
+    callers = [one for one in ProbeCaller if any(probe["as"] == one for probe in probes)]
+    attempts = [one for one in ProbeAttempt if any(read_attempt(probe) is one for probe in probes)]
+    return ShownTries([_CALLERS[one] for one in callers], [_show_attempt(one, probes, callers) for one in attempts])
+
+
+def _show_attempt(
+    attempt: ProbeAttempt, probes: Sequence[Mapping[str, Any]], callers: Sequence[ProbeCaller]
+) -> ShownAttempt:
+    found = {ProbeCaller(one["as"]): show_probe(one) for one in probes if read_attempt(one) is attempt}
+    reasons = {one.reason for one in found.values()}
+    cells = [found.get(caller) for caller in callers]
+    return ShownAttempt(_TRIED[attempt], reasons.pop() if len(reasons) == 1 else "", cells)
 
 
 def describe_proof(evidence: Mapping[str, Any]) -> str:
@@ -139,10 +165,10 @@ def show_probe(probe: Mapping[str, Any]) -> ShownProbe:
     return ShownProbe(
         who=who,
         note=note,
-        tried=_OWN[attempt] if caller is ProbeCaller.USER_B else _TRIED[attempt],
         what=_DID[attempt] if has_reached else _describe_outcome(probe),
         reason=probe["reason"] or "",
         rows=_count_in_column(probe["rows"]),
+        count=count_read(probe["rows"]) if has_reached and attempt is ProbeAttempt.SELECT else "",
         columns=probe["columns"],
         is_open=has_reached and caller is not ProbeCaller.USER_B,
     )

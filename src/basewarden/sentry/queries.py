@@ -17,8 +17,12 @@ from basewarden.web import COUNTS_TOPIC
 _MOST_BY_TABLE = 5_000
 _SEVERITIES = {severity.value: number for number, severity in enumerate(Severity)}
 _IS_READ = or_(
-    *(SentryFinding.evidence["probes"].contains([{"outcome": "rows", "as": one}]) for one in ("anon", "user_a"))
+    *(
+        SentryFinding.evidence["probes"].contains([{"outcome": "rows", "as": one, "brought": False}])
+        for one in ("anon", "user_a")
+    )
 )
+"""Rows of the project's own."""
 _IS_OVER = and_(SentryFinding.status == FindingStatus.ACKNOWLEDGED, SentryFinding.acknowledged_until <= func.now())
 _STATUS = case((_IS_OVER, FindingStatus.OPEN.value), else_=SentryFinding.status)
 """As it is now: an acknowledgement ends at its time, and not with the next scan."""
