@@ -86,6 +86,10 @@ CASES = [
         {"anon": "a-", "user_a": "r0a+w0d0h0"},
     ),
     ProbedCase(
+        "a check of another column only", NOTES.replace("body text NOT NULL", "body text")
+        + "CREATE POLICY p ON notes FOR INSERT WITH CHECK (body <> '')", {"anon": "a+", "user_a": "a+"},
+    ),
+    ProbedCase(
         "guests may and users may not", NOTES + "CREATE POLICY p ON notes USING (auth.uid() IS NULL)",
         {"anon": "r+w+d+", "user_a": "r0w0d0", "user_b": "r0w0d0"},
     ),
@@ -377,6 +381,8 @@ def test_severity_follows_what_was_tried() -> None:
     hands = (ProbeAttempt.HAND_OVER,)
     given = make(ProbeCaller.USER_A, rows, ProbeAttempt.HAND_OVER)
     assert weigh(Severity.WARNING, Proof([given]), hands) is Severity.WARNING
+    asked = [make(one, DENIED, ProbeAttempt.INSERT) for one in ProbeCaller]
+    assert weigh(Severity.WARNING, Proof(asked), (ProbeAttempt.INSERT,)) is Severity.WARNING, "who is let in?"
     refused = make(ProbeCaller.USER_A, DENIED, ProbeAttempt.HAND_OVER)
     assert weigh(Severity.WARNING, Proof([refused]), hands) is Severity.INFO
     deleted = make(ProbeCaller.ANON, rows, ProbeAttempt.DELETE)

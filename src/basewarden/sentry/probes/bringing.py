@@ -117,11 +117,17 @@ class RowBringer:
             self._choose_others(probed, done.fields.constraint)
         raise CannotBringError(f"{probed.table.name} refused it: {problem}.")
 
-    async def fill(self, probed: ProbedTable, given: Mapping[str, str], depth: int = 0) -> list[RowCell]:
-        """What is not needed is left out, so that the row is as little as can be. Raises CannotBringError."""
+    async def fill(
+        self, probed: ProbedTable, given: Mapping[str, str], depth: int = 0, *, is_full: bool = False
+    ) -> list[RowCell]:
+        """What is not needed is left out, so that the row is as little as can be, unless it `is_full`.
+
+        Raises CannotBringError.
+        """
         cells = {name: RowCell(name, "$?", value) for name, value in given.items()}
         for key in probed.facts.keys:
             await self._refer(probed, key, given, cells, depth)
+        linked = {name for key in probed.facts.keys for name in key.columns}
         for column in probed.facts.columns:
             if column.is_generated or column.name in cells:
                 continue
@@ -132,6 +138,9 @@ class RowBringer:
                 cells[column.name] = RowCell(column.name, "$?", self._need_value(probed, column))
             elif column.has_default and not is_default_safe:
                 cells[column.name] = RowCell(column.name, "NULL")
+            elif is_full and not column.has_default and column.name not in linked:
+                value = make_value(probed, column, 0)
+                cells[column.name] = RowCell(column.name, "NULL" if value is None else "$?", value)
         return list(cells.values())
 
     async def bring_users(self, probed: ProbedTable, users: Sequence[str]) -> None:

@@ -141,7 +141,7 @@ class WriteProbes:
             return _not_run(user.caller, attempt, f"The login may not become {user.role}.")
         command = attempt.verb
         if not role.may_enter or not (command in role.rights or role.list_columns(command)):
-            return RowProbe(user.caller, ProbeOutcome.DENIED, attempt=attempt)
+            return RowProbe(user.caller, ProbeOutcome.DENIED, attempt=attempt, lacks_right=True)
         code = probed.explain_code(command)
         if code is not None:
             return _not_run(user.caller, attempt, f"{code} In “Row security” a person can try it.")
@@ -201,16 +201,22 @@ class WriteProbes:
         return probe
 
     async def _add(self, probed: ProbedTable, user: MadeUpUser, role: DebuggedRole) -> RowProbe:
-        """A row of another user; of B, who is let in, one of their own."""
+        """A row of another user; of B, one of their own. A policy may also ask for values, so all are filled then."""
+        probe = await self._add_row(probed, user, role, is_full=False)
+        is_refused = probe.outcome is ProbeOutcome.DENIED and not probe.lacks_right
+        return await self._add_row(probed, user, role, is_full=True) if is_refused else probe
+
+    async def _add_row(self, probed: ProbedTable, user: MadeUpUser, role: DebuggedRole, *, is_full: bool) -> RowProbe:
         attempt = ProbeAttempt.INSERT
         try:
-            cells = await self._bringer.fill(probed, _own(probed, self._c))
+            cells = await self._bringer.fill(probed, _own(probed, self._c), is_full=is_full)
         except CannotBringError as error:
             return _not_run(user.caller, attempt, f"No row could be made up. {error.reason}")
         may = role.list_columns("insert")
         left_out = [cell.column for cell in cells if cell.column not in may]
         if any(name in probed.owner_columns for name in left_out):
-            return RowProbe(user.caller, ProbeOutcome.DENIED, attempt=attempt, reason="It may not set whose row it is.")
+            reason = "It may not set whose row it is."
+            return RowProbe(user.caller, ProbeOutcome.DENIED, reason=reason, attempt=attempt, lacks_right=True)
         if not all(map(probed.is_trusted_default, left_out)):
             return _not_run(user.caller, attempt, "A default would run a function whose owner is another role.")
         inserted = make_insert(probed, [cell for cell in cells if cell.column in may])
@@ -227,7 +233,7 @@ class WriteProbes:
         if role is None or not role.may_try:
             return _not_run(user.caller, attempt, f"The login may not become {user.role}.")
         if not role.may_enter or not set(probed.owner_columns) <= set(role.list_columns("update")):
-            return RowProbe(user.caller, ProbeOutcome.DENIED, attempt=attempt)
+            return RowProbe(user.caller, ProbeOutcome.DENIED, attempt=attempt, lacks_right=True)
         code = probed.explain_code("update")
         if code is not None:
             return _not_run(user.caller, attempt, f"{code} In “Row security” a person can try it.")

@@ -48,7 +48,7 @@ class RowProbe:
     """`rows` counts up to MOST_ROWS, `sensitive` are columns that it could read. `reason` says why it did not run.
 
     `is_brought`: it was tried on a row that the probe brought. `is_partial`: a write without a filter, which asks
-    less of policies, was not tried, so that a refusal proves nothing.
+    less of policies, was not tried, so that a refusal proves nothing. `lacks_right`: no policy was even asked.
     """
 
     caller: ProbeCaller
@@ -59,6 +59,7 @@ class RowProbe:
     attempt: ProbeAttempt = ProbeAttempt.SELECT
     is_brought: bool = False
     is_partial: bool = False
+    lacks_right: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +118,14 @@ class Proof:
         return {one.attempt for one in found} == set(attempts) and all(map(self._is_refused, found))
 
     def _is_refused(self, probe: RowProbe) -> bool:
-        if probe.outcome is ProbeOutcome.DENIED:
-            return not probe.is_partial
-        has_control = self._reaches(ProbeCaller.USER_B, probe.attempt)
-        return probe.outcome is ProbeOutcome.NONE and has_control and not probe.is_partial
+        """A policy may also have refused the values, and not the caller: then it refuses the row's owner, too."""
+        is_denied = probe.outcome is ProbeOutcome.DENIED
+        if probe.lacks_right or (is_denied and probe.attempt is ProbeAttempt.SELECT):
+            return True
+        # A row is handed over, or refused, only after a policy has let its owner update it.
+        has_control = self._reaches(ProbeCaller.USER_B, probe.attempt) or probe.attempt is ProbeAttempt.HAND_OVER
+        is_refused = is_denied or (probe.outcome is ProbeOutcome.NONE and probe.attempt is not ProbeAttempt.HAND_OVER)
+        return is_refused and has_control and not probe.is_partial
 
 
 def refuse_all(reason: str) -> Sequence[RowProbe]:

@@ -26,7 +26,7 @@ MOST_PROBED = 500
 PROBES_SECONDS = 60.0
 """Of all probes together, for the same reason."""
 MOST_WRITTEN = 200
-WRITES_SECONDS = 20.0
+WRITES_SECONDS = 10.0
 """Of the probes that write, all together."""
 _ROLES = Statement("SELECT rolname::text FROM pg_roles WHERE rolname IN ('anon', 'authenticated')")
 _SECONDS = 2.0
