@@ -39,8 +39,12 @@ def here(bench: Bench, path: str = "") -> str:
 
 
 async def scan(bench: Bench, **wanted: Any) -> dict[str, Any]:
-    """Starts one, and returns it as it has ended."""
-    started = await bench.person.post(here(bench, "/scans"), json=wanted or None)
+    """Starts one, and returns it as it has ended. An automatic one may be running, because a test changed the schema."""
+    started = await wait_until(
+        lambda: bench.person.post(here(bench, "/scans"), json=wanted or None),
+        "other scans to end",
+        matches=lambda one: read_refusal(one) != (409, "scan_running"),
+    )
     assert started.status_code == 202, started.text
     path = here(bench, f"/scans/{started.json()['id']}")
     ended = await wait_until(

@@ -1,8 +1,11 @@
 """Automatic scans: by schedule, after a change of the schema, once, and what they tell."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 
@@ -71,21 +74,39 @@ async def test_a_connection_is_scanned_by_its_schedule(workshop: Workshop) -> No
     assert "automatic scans are off" in page.text
 
 
+@asynccontextmanager
+async def two_processes(bench: Bench) -> AsyncIterator[list[Watching]]:
+    """What starts automatic scans, as two processes of the product have it."""
+    registry = bench.product.registry
+    databases = [Database(bench.product.settings.database_url) for _ in range(2)]
+    try:
+        yield [Watching(one, Jobs(one), registry.get(Scans), registry.get(Audit)) for one in databases]
+    finally:
+        for one in databases:
+            await one.close()
+
+
 async def test_two_processes_start_one_due_scan_once(workshop: Workshop) -> None:
     bench = await open_holes(workshop)
     await scan(bench)
     await ask(bench, "UPDATE sentry_watches SET next_at = now() - interval '1 minute' WHERE connection_id = :id")
-    registry = bench.product.registry
-    databases = [Database(bench.product.settings.database_url) for _ in range(2)]
-    processes = [Watching(one, Jobs(one), registry.get(Scans), registry.get(Audit)) for one in databases]
-    try:
+    async with two_processes(bench) as processes:
         for _ in range(3):
             await asyncio.gather(*(one.start_due() for one in processes))
-    finally:
-        for one in databases:
-            await one.close()
     latest, _ = await wait_for_scans(bench, 2)
     assert (latest["cause"], latest["status"]) == ("schedule", "done")
+
+
+async def test_a_change_that_two_processes_see_is_planned_once(workshop: Workshop) -> None:
+    bench = await open_holes(workshop)
+    await scan(bench)
+    async with two_processes(bench) as processes:
+        await asyncio.gather(*(one.note_version(UUID(bench.connection_id), "another") for one in processes))
+    lock = f"sentry_watch:{bench.connection_id}"
+    assert await ask(bench, f"SELECT count(*) FROM procrastinate_jobs WHERE queueing_lock = '{lock}'") == [(1,)]
+    assert (await read_watch(bench))["nextCause"] == "schema_change"
+    await choose(bench, "off")
+    assert (await read_watch(bench))["nextScanAt"] is None
 
 
 async def test_what_an_agent_changes_in_the_schema_is_scanned_once(workshop: Workshop) -> None:
@@ -125,6 +146,17 @@ async def test_a_change_beside_us_is_noticed_when_the_schema_is_loaded_and_then_
     assert is_about(watch["nextScanAt"], timedelta(minutes=5))
     await scan(bench)
     assert (await read_watch(bench))["nextCause"] == "schedule", "a scan that was asked for has seen it"
+
+
+async def test_a_fix_is_followed_by_a_scan(workshop: Workshop) -> None:
+    bench = await open_holes(workshop)
+    await scan(bench)
+    finding = (await list_findings(bench))["people"]["id"]
+    fixed = await bench.person.post(here(bench, f"/findings/{finding}/fix"), json={"mode": "apply"})
+    assert fixed.status_code == 200, fixed.text
+    assert (await read_watch(bench))["nextCause"] == "schema_change"
+    await scan(bench)
+    assert (await read_watch(bench))["nextCause"] == "schedule"
 
 
 async def test_a_scan_that_fails_is_tried_again_later_each_time(workshop: Workshop) -> None:

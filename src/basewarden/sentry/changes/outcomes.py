@@ -10,6 +10,7 @@ from basewarden.db import Database, WriteSession
 from basewarden.sentry import queries
 from basewarden.sentry.changes.queries import end_quarantines, find_change, update_change
 from basewarden.sentry.models import ChangeKind, ChangeStatus, FindingStatus, SentryChange
+from basewarden.sentry.watching.queries import note_change
 
 _APPLIED: Final = {
     ChangeKind.FIX: (FindingStatus.RESOLVED, "fix_applied"),
@@ -43,6 +44,7 @@ async def finish_change(database: Database, change_id: UUID) -> None:
         await queries.insert_events(
             session, [{"id": make_id(), "finding_id": change.finding_id, "kind": event, "scan_id": None, **by}]
         )
+        await note_change(session, change.connection_id)  # it may have closed or opened others, too
         await queries.announce_counts(session, change.connection_id)
 
 

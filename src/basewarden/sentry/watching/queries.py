@@ -16,6 +16,8 @@ from basewarden.sentry.models import ScanCause, ScanSchedule, ScanStatus, Sentry
 _FIRST: Final = text("now() + interval '1 hour' * (0.5 + random())")
 """When a connection is scanned for the first time: not all at once after an update."""
 _INTERVALS: Final = {ScanSchedule.HOURLY: timedelta(hours=1), ScanSchedule.DAILY: timedelta(days=1)}
+_SETTLE: Final = timedelta(seconds=2)
+"""A migration changes a schema many times; what follows so soon is seen by the same scan."""
 _DUE_AT = func.least(SentryWatch.next_at, SentryWatch.change_at)
 _IS_ON = SentryWatch.schedule != ScanSchedule.OFF
 
@@ -86,17 +88,19 @@ async def update_watch(session: WriteSession, connection_id: UUID, values: dict[
     await session.execute(query, execution_options={"synchronize_session": False})
 
 
-async def note_change(session: WriteSession, connection_id: UUID, catalog: str, settle: timedelta) -> timedelta | None:
+async def note_change(session: WriteSession, connection_id: UUID, catalog: str | None = None) -> timedelta | None:
     """How soon a scan is due, because the schema is not as the last one saw it; None where none is, or one was already.
 
-    While scans fail, the next attempt is soon enough.
+    `catalog` is its version as it is now; None: known to be another one. While scans fail, the next attempt is soon
+    enough.
     """
     retry_at = text("CASE WHEN attempts > 0 THEN next_at END")
-    due_at = func.greatest(func.now() + settle, SentryWatch.quiet_until, retry_at)
+    due_at = func.greatest(func.now() + _SETTLE, SentryWatch.quiet_until, retry_at)
     query = (
         update(SentryWatch)
         .where(SentryWatch.connection_id == connection_id, _IS_ON)
-        .where(SentryWatch.catalog.is_not(None), SentryWatch.catalog != catalog, SentryWatch.change_at.is_(None))
+        .where(SentryWatch.catalog.is_distinct_from(catalog), SentryWatch.catalog.is_not(None))
+        .where(SentryWatch.change_at.is_(None))
         .values(change_at=due_at)
         .returning(SentryWatch.change_at - func.now())
     )

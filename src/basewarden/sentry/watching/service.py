@@ -22,8 +22,6 @@ from basewarden.sentry.models import ScanCause, ScanSchedule, SentryWatch
 from basewarden.sentry.service import WATCH_JOB, Scans
 from basewarden.sentry.watching import queries
 
-SETTLE: Final = timedelta(seconds=2)
-"""A migration changes a schema many times; what follows so soon is seen by the same scan."""
 QUIET: Final = timedelta(minutes=5)
 """Changes that follow a scan because of a change share the next one."""
 MOST_AT_ONCE: Final = 2
@@ -63,7 +61,7 @@ class Watching:
     async def note_version(self, connection_id: UUID, catalog: str) -> None:
         """A snapshot of the schema was loaded, of this version of the catalog."""
         async with self._database.unit_of_work() as unit:
-            due_in = await queries.note_change(unit, connection_id, catalog, SETTLE)
+            due_in = await queries.note_change(unit, connection_id, catalog)
             if due_in is not None:
                 await self._jobs.enqueue(unit, WATCH_JOB, after=due_in, key=f"{WATCH_JOB}:{connection_id}")
 
