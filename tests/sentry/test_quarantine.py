@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from basewarden.sentry.access.closing import read_excluded
 from basewarden.sentry.access.state import AccessKind
 from basewarden.sentry.rule import ObjectType, ScannedObject
 from tests.fixtures.app import read_refusal
@@ -94,6 +95,52 @@ async def test_a_bucket_is_closed_and_given_back(workshop: Workshop) -> None:
     refused = await bench.quarantine()
     assert read_refusal(refused) == (422, "login_may_not")
     assert "Row level security is off on storage.objects" in refused.text
+
+
+async def test_a_bucket_is_not_closed_by_running_the_code_of_another_role(workshop: Workshop) -> None:
+    bench = await open_bench(workshop)
+    await bench.shop.run(
+        "CREATE FUNCTION storage.noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TRIGGER noted BEFORE UPDATE ON storage.buckets FOR EACH ROW EXECUTE FUNCTION storage.noted()"
+    )
+    bucket = ScannedObject(ObjectType.BUCKET, "", 'it\'s \\ "odd"')
+    bench = replace(bench, finding=await add_finding(bench.shop, bucket, "bucket_public_listing", None))
+    assert (await bench.quarantine()).status_code == 200, "the login's own, or a superuser's"
+    await bench.shop.run("ALTER FUNCTION storage.noted() OWNER TO anon")
+    refused = await bench.release()
+    assert read_refusal(refused) == (422, "login_may_not")
+    assert "It would run the function storage.noted" in refused.text
+    assert await bench.shop.rows("SELECT public FROM storage.buckets") == [{"public": False}]
+    await bench.shop.run("ALTER TABLE storage.buckets DISABLE TRIGGER noted")
+    assert (await bench.release()).status_code == 200
+    await bench.shop.run("ALTER TABLE storage.buckets ENABLE TRIGGER noted")
+    refused = await bench.quarantine()
+    assert read_refusal(refused) == (422, "login_may_not")
+    assert await bench.shop.rows("SELECT public FROM storage.buckets") == [{"public": True}]
+
+
+@pytest.mark.parametrize(
+    ("condition", "bucket"),
+    [
+        ("(bucket_id <> 'a b'::text)", "a b"),
+        ("((bucket_id)::text <> 'a b'::text)", "a b"),
+        ("(bucket_id <> 'ab'::text)", "ab"),
+        (r"(bucket_id <> E'it''s \\ (odd)'::text)", r"it's \ (odd)"),
+        ("(bucket_id OPERATOR(pg_catalog.<>) 'a'::text)", "a"),
+        ("(bucket_id OPERATOR(public.<>) 'a'::text)", None),
+        ("(bucket_id <> ('a'::text)::character varying(0))", None),
+        ("((bucket_id <> 'a'::text) OR true)", None),
+        ("(name <> 'a'::text)", None),
+        ("(bucket_id = 'a'::text)", None),
+        ("true", None),
+        (None, None),
+        ("(bucket_id <> ", None),
+    ],
+)
+def test_the_bucket_that_a_condition_excludes_is_read_from_its_parse_tree(
+    condition: str | None, bucket: str | None
+) -> None:
+    assert read_excluded(condition) == bucket
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -1,15 +1,17 @@
 """The state of an object that strangers no longer reach, and who reaches it."""
 
-import re
 from collections.abc import Collection
 from hashlib import md5
 from typing import Final
 
 import msgspec
+import postgast
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it brings no types
 
 from basewarden.sentry.access.acl import take_away
 from basewarden.sentry.access.reading import BUCKET_POLICY
 from basewarden.sentry.access.state import RELATIONS, AccessKind, AccessState, PolicyState
+from basewarden.sentry.policies.nodes import Node, open_node
 from pgrest import Statement, array_literal, quote_literal
 
 API_ROLES: Final = ("anon", "authenticated")
@@ -67,12 +69,37 @@ def is_bucket_closed(state: AccessState, roles: Collection[str]) -> bool:
 def _is_as_strict(policy: PolicyState, wanted: PolicyState) -> bool:
     is_for_all = policy.command == wanted.command and not policy.is_permissive
     reaches = None in policy.roles or set(wanted.roles) <= set(policy.roles)
-    return is_for_all and reaches and _bare(policy.using) == _bare(policy.check) == _bare(wanted.using)
+    bucket = read_excluded(wanted.using)
+    excludes = bucket is not None and read_excluded(policy.using) == read_excluded(policy.check) == bucket
+    return is_for_all and reaches and excludes
 
 
-def _bare(condition: str | None) -> str:
-    """Without brackets and casts, which follow from the type of the column, and how a backslash is written."""
-    return _CASTS.sub("", condition or "").replace("E'", "'").replace("\\\\", "\\")
+def read_excluded(condition: str | None) -> str | None:
+    """The one bucket whose objects a condition excludes, `bucket_id <> 'a'`; None for any other condition."""
+    try:
+        (statement,) = postgast.parse(f"SELECT {condition or 'NULL'}").stmts
+        (target,) = statement.stmt.select_stmt.target_list
+        kind, node = open_node(target.res_target.val)
+        is_plain = kind == "a_expr" and postgast.pg_query_pb2.A_Expr_Kind.Name(node.kind) == "AEXPR_OP"
+        if not is_plain or [one.string.sval for one in node.name] not in (["<>"], ["pg_catalog", "<>"]):
+            return None
+        (left_kind, left), (right_kind, right) = (_open_text(one) for one in (node.lexpr, node.rexpr))
+    except (postgast.PgQueryError, DecodeError, ValueError, RecursionError):
+        return None
+    is_column = left_kind == "column_ref" and [one.string.sval for one in left.fields][-1:] == ["bucket_id"]
+    is_text = right_kind == "a_const" and right.WhichOneof("val") == "sval"
+    return right.sval.sval if is_column and is_text else None
+
+
+def _open_text(node: Node) -> tuple[str, Node]:
+    """Without casts to a text of any length, which follow from the type of the column."""
+    kind, inner = open_node(node)
+    while kind == "type_cast":
+        names = tuple(one.string.sval for one in inner.type_name.names)
+        if names not in _TEXTS or inner.type_name.typmods or inner.type_name.array_bounds:
+            raise ValueError("a cast to another type")
+        kind, inner = open_node(inner.arg)
+    return kind, inner
 
 
 def list_cut_off(before: AccessState, after: AccessState) -> list[str | None]:
@@ -87,7 +114,7 @@ def list_cut_off(before: AccessState, after: AccessState) -> list[str | None]:
     return list(lost)
 
 
-_CASTS: Final = re.compile(r"[() ]|::text|::character varying")
+_TEXTS: Final = frozenset({("text",), ("pg_catalog", "text"), ("pg_catalog", "varchar")})
 _DEPENDENTS: Final = """
 SELECT 'view', n.nspname || '.' || c.relname FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass
   AND d.objid = w.oid AND d.refclassid = $2::text::regclass AND d.refobjid = $1::oid

@@ -14,6 +14,7 @@ from basewarden.sentry.access.closing import (
 )
 from basewarden.sentry.access.restoring import make_restore, write_script
 from basewarden.sentry.access.state import AccessKind, AccessState, is_same_access, list_keys, name_state
+from basewarden.sentry.changes.bucket_code import check_bucket_code
 from basewarden.sentry.changes.failures import explain_failure
 from basewarden.sentry.changes.putting import NotRestored, put_back, read_access, read_roles
 from basewarden.sentry.changes.transaction import ChangeTransaction
@@ -66,6 +67,7 @@ async def try_quarantine(transaction: ChangeTransaction, found: ScannedObject) -
     if not login.may_act_as(state.owner) and state.kind is not AccessKind.BUCKET:
         raise LoginMayNot([f"It is not {state.owner}, who owns {name_state(state)}."], sql)
     try:
+        await check_bucket_code(transaction, [state], sql)
         await transaction.change(steps)
     except DatabaseError as error:
         raise explain_failure(error, sql) from error

@@ -23,6 +23,7 @@ from basewarden.sentry.access.restoring import write_script
 from basewarden.sentry.access.state import AccessKey, AccessState, decode_states, encode_states, name_state
 from basewarden.sentry.changes import queries as change_queries
 from basewarden.sentry.changes.audience import list_agents, list_unknown, list_writers
+from basewarden.sentry.changes.bucket_code import check_bucket_code
 from basewarden.sentry.changes.committing import check_stamps, commit_change
 from basewarden.sentry.changes.failures import explain_failure
 from basewarden.sentry.changes.putting import NotRestored, compare, put_back, read_access, read_roles
@@ -226,6 +227,7 @@ class Changes:
         async with self._open_to_commit(connection_id, change.inverse) as (transaction, other):
             stamps = await _check_unchanged(transaction, after, kind)
             login = await read_roles(transaction)
+            await check_bucket_code(transaction, before, change.inverse)
             try:
                 steps = await put_back(transaction, before, login)
             except NotRestored as error:
