@@ -5,14 +5,19 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg import sql
+from structlog.testing import capture_logs
 
 from basewarden.connections.errors import ConnectionFailed, Reason
+from basewarden.core.secret import Secret
+from basewarden.db import Database
 from basewarden.gateway.projects import ask_connection
 from basewarden.journal import Reconciler
 from pgrest import DatabaseError, DbConnection, PgrestError
 from pgrest.errors import DatabaseErrorFields
 from tests.fixtures.journal import JournalDatabase
 from tests.fixtures.postgres import PostgresServer
+from tests.fixtures.waiting import wait_until
 
 _STATES = "SELECT xid, state FROM journal_writes ORDER BY xid"
 
@@ -136,3 +141,28 @@ async def test_writes_that_go_on_do_not_keep_it_busy(journal_db: JournalDatabase
     await _record(journal_db, 5)
     assert await Reconciler(journal_db.database, ask).reconcile(journal_db.connection_id) == 1
     assert asked == [[5]]
+
+
+async def test_it_goes_on_once_our_database_is_back(
+    journal_db: JournalDatabase, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("basewarden.journal.reconciler.INTERVAL_SECONDS", 0.02)
+
+    async def ask(_: UUID, xids: Sequence[int]) -> Mapping[int, str | None]:
+        return dict.fromkeys(xids, "committed")
+
+    await _record(journal_db, 5)
+    allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+    name = sql.Identifier(journal_db.dsn.rpartition("/")[2])
+    database = Database(Secret(journal_db.dsn))
+    reconciler = Reconciler(database, ask)
+    await postgres.admin.execute(allow.format(name, sql.Literal(False)))
+    with capture_logs() as lines:
+        await reconciler.start()
+        await wait_until(lambda: "reconciler.failed" in {line["event"] for line in lines}, "a failed round")
+    await postgres.admin.execute(allow.format(name, sql.Literal(True)))
+    await wait_until(
+        lambda: journal_db.rows(_STATES), "a settled write", matches=lambda r: r[0]["state"] == "committed"
+    )
+    await reconciler.stop()
+    await database.close()

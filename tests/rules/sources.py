@@ -1,10 +1,12 @@
 """The checkout's own sources, as the rules read them. A rule is a function from sources to findings."""
 
 import ast
+import gc
 import re
 import subprocess
 import tokenize
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from io import StringIO
@@ -12,6 +14,19 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
 PACKAGES = ("basewarden", "pgrest")
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Python 3.11 breaks a parse off when a finalizer that runs within it parses too, as printing a traceback does.
+
+    https://github.com/python/cpython/issues/106905
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @dataclass(frozen=True)
@@ -23,7 +38,8 @@ class SourceFile:
 
     @cached_property
     def tree(self) -> ast.Module:
-        return ast.parse(self.text)
+        with _no_collection():
+            return ast.parse(self.text)
 
     @cached_property
     def nodes(self) -> tuple[ast.AST, ...]:

@@ -87,7 +87,7 @@ class Reconciler:
                     async with self._database.unit_of_work() as unit:
                         await ensure_partitions(unit)
                 rounds += 1
-            except (SQLAlchemyError, OSError) as error:
+            except (AppError, SQLAlchemyError, OSError) as error:
                 _log.warning("reconciler.failed", reason=type(error).__name__)
             await asyncio.sleep(INTERVAL_SECONDS)
 
