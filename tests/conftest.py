@@ -1,6 +1,11 @@
 """Fixtures live in `tests/fixtures/`, one module a subject; they are named here."""
 
+import gc
+
+gc.disable()  # until all is imported, see tests/fixtures/interpreter.py
+
 pytest_plugins = [
+    "tests.fixtures.interpreter",
     "tests.fixtures.parts",
     "tests.fixtures.postgres",
     "tests.fixtures.serving",
