@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from basewarden.sentry.probes.tries import probe_writes
-from basewarden.sentry.rule import ObjectType, Rule, ScannedObject
+from basewarden.sentry.rule import ObjectType, Rule, ScannedObject, Severity
 from basewarden.sentry.scans.asking import ask
 from basewarden.sentry.scans.fingerprints import make_fingerprint
 from basewarden.sentry.scans.probing import (
@@ -25,7 +25,7 @@ MOST_PROBED = 500
 """Objects of one scan: for further ones the catalog alone counts, and their findings show that."""
 PROBES_SECONDS = 60.0
 """Of all probes together, for the same reason."""
-MOST_WRITTEN = 200
+MOST_WRITTEN = 100
 WRITES_SECONDS = 10.0
 """Of the probes that write, all together."""
 _ROLES = Statement("SELECT rolname::text FROM pg_roles WHERE rolname IN ('anon', 'authenticated')")
@@ -98,6 +98,7 @@ class Scan:
             await self._note(self.result.outcomes)
         self._until = time.monotonic() + PROBES_SECONDS
         found = [one for outcome in self.result.outcomes for one in outcome.found if one.rule.attempts]
+        found.sort(key=lambda one: list(Severity).index(one.verdict.severity))
         await self.prove([(one.hit.object, bool(one.rule.writes)) for one in found])
 
     async def prove(self, objects: Sequence[tuple[ScannedObject, bool]]) -> None:
@@ -118,16 +119,15 @@ class Scan:
             await self._note(self.result.outcomes)
 
     async def _probe_writes(self, found: ScannedObject) -> None:
-        if found in self._written:
+        read = self.result.proofs[found]
+        if found in self._written or read is _NOT_PROBED:
             return
         self._written.add(found)
-        read = self.result.proofs[found]
         if len(self._written) > MOST_WRITTEN or time.monotonic() > self._writes_until:
             probes = refuse_all(_TOO_MANY)
         else:
             probes = await self._try_writes(found)
-        if read is not _NOT_PROBED:
-            self.result.proofs[found] = join_probes(read, probes)
+        self.result.proofs[found] = join_probes(read, probes)
 
     async def _probe(self, found: ScannedObject) -> None:
         if found in self.result.proofs:
