@@ -41,7 +41,7 @@ MANY = settings(
 @MANY
 @given(data=st.data())
 async def test_a_session_alone(world: UndoWorld, data: st.DataObject) -> None:
-    tables = data.draw(draw_tables())
+    tables = data.draw(draw_tables(with_pairs=data.draw(st.booleans())))
     await reset_world(world, tables)
     before = await world.digest()
     for act in data.draw(st.lists(draw_act(tables), min_size=1, max_size=8)):
@@ -57,7 +57,7 @@ async def test_a_session_alone(world: UndoWorld, data: st.DataObject) -> None:
 @given(data=st.data())
 async def test_with_others_in_between(world: UndoWorld, data: st.DataObject) -> None:
     """Undo refuses and changes nothing, or skips conflicts; what it did can be undone in turn."""
-    tables = data.draw(draw_tables())
+    tables = data.draw(draw_tables(with_pairs=data.draw(st.booleans())))
     await reset_world(world, tables)
     for act in data.draw(st.lists(draw_act(tables), min_size=1, max_size=8)):
         await try_write(world, act.sql, act.sets, is_session=data.draw(st.booleans()))
@@ -77,7 +77,7 @@ async def test_with_others_in_between(world: UndoWorld, data: st.DataObject) -> 
 @given(data=st.data())
 async def test_newer_values_that_are_overwritten_as_chosen(world: UndoWorld, data: st.DataObject) -> None:
     """The chosen rows are as before the session, and undoing the undo brings all newer values back."""
-    tables = data.draw(draw_tables())
+    tables = data.draw(draw_tables(with_pairs=data.draw(st.booleans())))
     await reset_world(world, tables)
     for act in data.draw(st.lists(draw_act(tables), min_size=1, max_size=4)):
         await try_write(world, act.sql, act.sets, is_session=True)

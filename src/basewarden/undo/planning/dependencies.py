@@ -2,48 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Collection, Iterable, Sequence
 
+from basewarden.undo.planning.mixed_keys import find_mixed_keys
 from basewarden.undo.planning.plan import Dependency, RowPlan
-from basewarden.undo.planning.row_reader import HolderMatch, Key, RowReader
+from basewarden.undo.planning.planned_rows import PlannedRows, Values, Wanted
+from basewarden.undo.planning.row_reader import HolderMatch, RowReader
 from basewarden.undo.receipt import count_rows
-from pgrest import ForeignKey, Name, Schema, Table
-
-Values = tuple[str, ...]
-Wanted = tuple[int, Values]
-"""A row's number, and the values to look for."""
-
-
-@dataclass(frozen=True)
-class PlannedRows:
-    """The rows that were decided by themselves, by key and by table."""
-
-    schema: Schema
-    rows: Sequence[RowPlan]
-
-    @cached_property
-    def by_current_key(self) -> Mapping[tuple[Name, Key], int]:
-        return {
-            (row.table.qualified, row.current_key): number
-            for number, row in enumerate(self.rows)
-            if row.current_key is not None
-        }
-
-    @cached_property
-    def by_table(self) -> Mapping[Name, Sequence[int]]:
-        numbers: dict[Name, list[int]] = {}
-        for number, row in enumerate(self.rows):
-            numbers.setdefault(row.table.qualified, []).append(number)
-        return numbers
-
-    def list_values(
-        self, table: Table, columns: Sequence[str], read: Callable[[RowPlan, Sequence[str]], Values | None]
-    ) -> list[Wanted]:
-        """The rows of the table for which `read` returns values. Slow for very many rows."""
-        found = ((number, read(self.rows[number], columns)) for number in self.by_table.get(table.qualified, ()))
-        return [(number, values) for number, values in found if values is not None]
+from pgrest import ForeignKey, Schema, Table
 
 
 async def collect_dependencies(reader: RowReader, schema: Schema, rows: Sequence[RowPlan]) -> list[Dependency]:
@@ -55,6 +21,7 @@ async def collect_dependencies(reader: RowReader, schema: Schema, rows: Sequence
         for unique in table.unique_keys:
             dependencies += await _depend_on_free_values(reader, situation, table, unique.columns)
         for key in filter(_is_checked_by_equality, table.foreign_keys_out):
+            dependencies += await find_mixed_keys(reader, situation, table, key)
             dependencies += await _depend_on_parents(reader, situation, table, key)
         for key in filter(_is_checked_by_equality, table.foreign_keys_in):
             dependencies += await _depend_on_children(reader, situation, table, key)
@@ -102,36 +69,20 @@ async def _depend_on_parents(
         return []
     parent = situation.schema.tables[key.ref_table]
     distinct = list(dict.fromkeys(values for _, values in wanted))
-    matches = await reader.find_holders(parent, key.ref_columns, distinct)
-    return await asyncio.to_thread(_depend_on_restored_parents, situation, parent, key, wanted, distinct, matches)
+    staying = await situation.find_staying(reader, parent, key.ref_columns, distinct)
+    return await asyncio.to_thread(_depend_on_restored_parents, situation, parent, key, wanted, staying)
 
 
 def _depend_on_restored_parents(
-    situation: PlannedRows,
-    parent: Table,
-    key: ForeignKey,
-    wanted: Sequence[Wanted],
-    distinct: Sequence[Values],
-    matches: Iterable[HolderMatch],
+    situation: PlannedRows, parent: Table, key: ForeignKey, wanted: Sequence[Wanted], staying: Collection[Values]
 ) -> list[Dependency]:
-    staying = set()
-    for match in matches:
-        values = distinct[match.wanted]
-        holder = situation.by_current_key.get((parent.qualified, match.key)) if match.key else None
-        if holder is None or situation.rows[holder].will_hold(key.ref_columns, values):
-            staying.add(values)
-    coming = _find_restored_parents(situation, parent, key)
+    coming = situation.find_gaining(parent, key.ref_columns)
     reason = f"The row of {_name(parent)} that it refers to no longer exists."
     return [
         Dependency(number, coming.get(values), reason, key.columns)
         for number, values in wanted
         if values not in staying and coming.get(values) != number
     ]
-
-
-def _find_restored_parents(situation: PlannedRows, parent: Table, key: ForeignKey) -> Mapping[Values, int]:
-    """The parents that this undo restores, by the values that children refer to."""
-    return {values: number for number, values in situation.list_values(parent, key.ref_columns, RowPlan.gained_values)}
 
 
 async def _depend_on_children(

@@ -73,7 +73,7 @@ class NetChange:
 
     `is_replaced`: others deleted or replaced the row between two writes of the session. Where only some writes of the
     session are folded, a later one of the others set the columns `changed_later`, or moved, deleted or replaced the row
-    (`is_rewritten`).
+    (`is_rewritten`). `original` is the whole row as the first of the changes found it.
     """
 
     schema: str
@@ -86,6 +86,7 @@ class NetChange:
     is_replaced: bool = False
     changed_later: tuple[str, ...] = ()
     is_rewritten: bool = False
+    original: Values | None = None
 
     @property
     def verb(self) -> Verb:
@@ -238,6 +239,7 @@ class RowHistory:
             self.is_replaced,
             tuple(sorted(name for name in self.overlaid if name in columns or not self.existed)),
             self.is_rewritten,
+            first.before.exact if first.before is not None else None,
         )
 
     def _is_kept(self, name: str, change: ColumnChange) -> bool:
