@@ -1,12 +1,13 @@
 """Runs all checks of CI, each step named and timed; with arguments, it runs only pytest, with these arguments.
 
 It first provides what the tests need; format, lint and types are checked while the tests run. The last line is `N
-passed, N failed` of the tests; the exit code includes the other steps.
+passed, N failed` of the tests; the exit code includes the other steps. SIGINT, SIGTERM and SIGHUP end the tests, too.
 """
 
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import xml.etree.ElementTree as ET  # our own pytest wrote it
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from basewarden.errors import StartError
 from basewarden.web.assets import ensure_assets, ensure_packages, find_node
@@ -23,6 +25,9 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 PARTS = 4  # keep two processors busy
 SLOWEST = ("--durations=25", "--durations-min=3")
 """Each part names its slowest tests: what makes a whole run longer is seen when it comes."""
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+END_SECONDS = 60
+"""How long pytest may take to stop what its tests started, before it is killed."""
 PROGRAMS = {"chromium-headless-shell": ("chromium-headless-shell", "chromium"), "pgbouncer": ("pgbouncer",)}
 """By package, the programs that will do, the best first: the headless shell takes 40 % less than the whole browser."""
 
@@ -127,13 +132,29 @@ class TestRun:
         self._running = [self._start(part, arguments) for part in range(1, parts + 1)]
 
     def _start(self, part: int, arguments: list[str]) -> subprocess.Popen[bytes]:
-        """The first process prints to the terminal, the others into files."""
+        """The first process prints to the terminal, the others into files.
+
+        Each has a session of its own, so that Ctrl-C reaches it once, by `stop`: a second SIGINT would end its cleanup.
+        """
         report = f"--junitxml={self._folder / f'{part}.xml'}"
         command = [sys.executable, "-m", "pytest", report, *(arguments or [f"--claims={self._claims}", *SLOWEST])]
         if part == 1:
-            return subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL)
+            return subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, start_new_session=True)
         with (self._folder / f"{part}.log").open("wb") as log:
-            return subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            return subprocess.Popen(
+                command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def stop(self) -> None:
+        """Ends the processes that still run; on SIGINT pytest stops the servers and browsers of its tests."""
+        running = [process for process in self._running if process.poll() is None]
+        for process in running:
+            process.send_signal(signal.SIGINT)
+        for process in running:
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
     def wait(self) -> tuple[int, Totals]:
         """Pytest's exit code and totals."""
@@ -158,15 +179,29 @@ def read_totals(report: Path) -> Totals:
     return Totals(counts["tests"] - failed - counts["skipped"], failed, counts["skipped"])
 
 
+def end_on_signals() -> None:
+    def end(number: int, _frame: FrameType | None) -> None:
+        for each in END_SIGNALS:
+            signal.signal(each, signal.SIG_IGN)  # `timeout` sends its signal twice
+        raise SystemExit(128 + number)
+
+    for number in END_SIGNALS:
+        signal.signal(number, end)
+
+
 def main(arguments: list[str]) -> int:
+    end_on_signals()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each product that a test starts would compile all of it again
     failed_steps = [] if arguments else run_steps(PROVISIONS)
     print_line("== tests")
     with tempfile.TemporaryDirectory() as folder:
         tests = TestRun(arguments, Path(folder))
-        if not arguments:
-            failed_steps += run_steps(CHECKS)
-        code, totals = tests.wait()
+        try:
+            if not arguments:
+                failed_steps += run_steps(CHECKS)
+            code, totals = tests.wait()
+        finally:
+            tests.stop()
     if failed_steps:
         print_line(f"Failed besides the tests: {', '.join(failed_steps)}")
     print(totals, flush=True)

@@ -1,6 +1,7 @@
-"""Takes screenshots of every page of a running demo: `python scripts/screenshots.py OUTDIR ORIGIN EMAIL PASSWORD`.
+"""Takes screenshots of a running demo: `python scripts/screenshots.py OUTDIR ORIGIN EMAIL PASSWORD [PAGE ...]`.
 
-Light and dark, wide and narrow; the page's name, the theme and the width make the file's name.
+Of the named pages, such as `sessions refusals`, else of every page: light and dark, wide and narrow. The page's name,
+the theme and the width make the file's name.
 """
 
 import asyncio
@@ -53,7 +54,7 @@ class Account:
     password: str
 
 
-async def main(folder: Path, account: Account) -> None:
+async def main(folder: Path, account: Account, names: Sequence[str]) -> None:
     async with open_browser() as browser:
         state = await sign_in(browser, account)
         for theme in THEMES:
@@ -64,10 +65,24 @@ async def main(folder: Path, account: Account) -> None:
                     "viewport": {"width": pixels, "height": height},
                 }
                 name = f"{theme}-{width}"
-                async with await browser.new_context(**options) as context:
-                    await take(context, SIGNED_OUT, folder, name)
-                async with await browser.new_context(**options, storage_state=state) as context:
-                    await take(context, await list_pages(context), folder, name)
+                async with (
+                    await browser.new_context(**options) as signed_out,
+                    await browser.new_context(**options, storage_state=state) as signed_in,
+                ):
+                    pages = await list_pages(signed_in)
+                    check_names(names, [*SIGNED_OUT, *pages])
+                    await take(signed_out, choose(SIGNED_OUT, names), folder, name)
+                    await take(signed_in, choose(pages, names), folder, name)
+
+
+def check_names(names: Sequence[str], known: Sequence[str]) -> None:
+    if unknown := [name for name in names if name not in known]:
+        raise SystemExit(f"There is no page {', '.join(unknown)}. The pages are: {', '.join(known)}.")
+
+
+def choose(pages: dict[str, str], names: Sequence[str]) -> dict[str, str]:
+    """The named pages; all where no name is given."""
+    return {name: path for name, path in pages.items() if not names or name in names}
 
 
 @asynccontextmanager
@@ -179,12 +194,12 @@ async def has_grid(page: Page) -> bool:
     return await page.locator("table[data-grid]").count() > 0
 
 
-def read_arguments(arguments: Sequence[str]) -> tuple[Path, Account]:
-    if len(arguments) != 4:
+def read_arguments(arguments: Sequence[str]) -> tuple[Path, Account, Sequence[str]]:
+    if len(arguments) < 4:
         raise SystemExit(__doc__)
     folder = Path(arguments[0])
     folder.mkdir(parents=True, exist_ok=True)
-    return folder, Account(*arguments[1:])
+    return folder, Account(*arguments[1:4]), arguments[4:]
 
 
 if __name__ == "__main__":

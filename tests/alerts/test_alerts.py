@@ -4,27 +4,12 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from tests.alerts.conftest import ALL_EVENTS, NOTES, THANKS, add_alert, block, create
-from tests.alerts.test_events import query
 from tests.fakes.hostile import HostileExchange, HostileServer
 from tests.fixtures.app import read_refusal
-from tests.fixtures.bench import Bench, Workshop
-
-
-async def add_member(bench: Bench, role: str) -> httpx.AsyncClient:
-    email = f"{uuid4().hex}@example.com"
-    client = await bench.product.sign_up(email)
-    await query(
-        bench,
-        "INSERT INTO connection_members (connection_id, user_id, role) SELECT %s, id, %s FROM users WHERE email = %s",
-        bench.connection_id,
-        role,
-        email,
-    )
-    return client
+from tests.fixtures.bench import Workshop
 
 
 async def test_an_alert_is_made_listed_and_deleted(workshop: Workshop, receiver: HostileServer) -> None:
@@ -50,7 +35,7 @@ async def test_only_editors_and_owners_have_alerts(workshop: Workshop, receiver:
     bench = await workshop.bench(NOTES)
     alert = await add_alert(bench, receiver)
     message = await alert.test()
-    viewer, editor = await add_member(bench, "viewer"), await add_member(bench, "editor")
+    viewer, editor = await bench.member("viewer"), await bench.member("editor")
     stranger, visitor = await bench.product.sign_up(f"{uuid4().hex}@example.com"), await bench.product.client()
     page = alert.path.replace("/api/connections/", "/c/")
     calls = [
@@ -213,11 +198,11 @@ async def test_targets_and_secrets_are_sealed(workshop: Workshop, receiver: Host
     bench = await workshop.bench(NOTES)
     alert = await add_alert(bench, receiver, "/hook/0123456789abcdef")
     assert (await bench.person.post(f"{alert.path}/secret")).is_success
-    [row] = await query(bench, "SELECT a.*::text FROM alerts AS a WHERE id = %s", alert.id)
+    [row] = await bench.query("SELECT a.*::text FROM alerts AS a WHERE id = %s", alert.id)
     assert "0123456789" not in str(row)
     assert alert.secret not in str(row)
     sealed = "SELECT sealed_target IS NOT NULL AND sealed_secret IS NOT NULL AND sealed_old_secret IS NOT NULL"
-    assert await query(bench, f"{sealed} FROM alerts WHERE id = %s", alert.id) == [(True,)]
+    assert await bench.query(f"{sealed} FROM alerts WHERE id = %s", alert.id) == [(True,)]
 
 
 async def test_what_is_done_is_on_record(workshop: Workshop, receiver: HostileServer) -> None:
@@ -235,5 +220,5 @@ async def test_alerts_go_with_their_connection(workshop: Workshop, receiver: Hos
     alert = await add_alert(bench, receiver)
     await alert.test()
     assert (await bench.person.delete(f"/api/connections/{bench.connection_id}")).status_code == 204
-    assert await query(bench, "SELECT 1 FROM alerts WHERE id = %s", alert.id) == []
-    assert await query(bench, "SELECT 1 FROM alert_deliveries WHERE alert_id = %s", alert.id) == []
+    assert await bench.query("SELECT 1 FROM alerts WHERE id = %s", alert.id) == []
+    assert await bench.query("SELECT 1 FROM alert_deliveries WHERE alert_id = %s", alert.id) == []

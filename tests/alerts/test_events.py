@@ -1,6 +1,5 @@
 """Events become messages: each one, at once or together with those that follow soon, and none for connections without alerts."""
 
-from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -14,18 +13,9 @@ from tests.fixtures.bench import Bench, Workshop
 from tests.journal.test_freezing import ask, use_up
 
 
-async def query(bench: Bench, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    """On the product's own database."""
-    dsn = bench.product.settings.database_url.reveal()
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        cursor = await connection.execute(statement.encode(), values or None)
-        return await cursor.fetchall() if cursor.description else []
-
-
 async def pass_time(bench: Bench) -> None:
     """Lets the pause after each message end, and collects what waits."""
-    await query(
-        bench,
+    await bench.query(
         "UPDATE alert_deliveries SET created_at = created_at - interval '6 minutes'"
         " WHERE alert_id IN (SELECT id FROM alerts WHERE connection_id = %s)",
         bench.connection_id,
@@ -122,7 +112,7 @@ async def test_only_chosen_events_of_the_own_connection_are_messages(
     await bench.product.registry.get(AlertCollector).sweep()
     assert [heard.target for heard in receiver.heard] == ["/chosen"]
     assert await alert.messages() == []
-    assert await query(bench, "SELECT count(*) FROM alert_events WHERE alert_id = %s", alert.id) == [(0,)]
+    assert await bench.query("SELECT count(*) FROM alert_events WHERE alert_id = %s", alert.id) == [(0,)]
 
 
 async def test_events_that_follow_soon_share_one_message(workshop: Workshop, receiver: HostileServer) -> None:
@@ -156,7 +146,7 @@ async def test_many_things_are_counted_and_ten_are_named(workshop: Workshop, rec
 async def test_an_alert_that_is_off_collects_nothing(workshop: Workshop, receiver: HostileServer) -> None:
     bench = await workshop.bench(NOTES)
     alert = await add_alert(bench, receiver)
-    await query(bench, "UPDATE alerts SET disabled_at = now(), disabled_reason = 'failing' WHERE id = %s", alert.id)
+    await bench.query("UPDATE alerts SET disabled_at = now(), disabled_reason = 'failing' WHERE id = %s", alert.id)
     await block(bench)
     assert (await bench.person.post(f"{alert.path}/enable")).json()["state"] == "working"
     await bench.product.registry.get(AlertCollector).sweep()

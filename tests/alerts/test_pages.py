@@ -3,7 +3,6 @@
 import re
 
 from tests.alerts.conftest import NOTES, add_alert, block
-from tests.alerts.test_events import query
 from tests.fakes.hostile import HostileServer, always, make_answer
 from tests.fixtures.bench import Bench, Workshop
 from tests.fixtures.html_forms import find_forms
@@ -42,7 +41,7 @@ async def test_the_state_of_an_alert_is_shown(workshop: Workshop, receiver: Host
     assert "It answered 500." in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<script>alert" not in page
-    await query(bench, "UPDATE alerts SET disabled_at = now(), disabled_reason = 'failing' WHERE id = %s", alert.id)
+    await bench.query("UPDATE alerts SET disabled_at = now(), disabled_reason = 'failing' WHERE id = %s", alert.id)
     page = await read(bench, f"/{alert.id}")
     assert "It accepted no message for three days." in page
     assert "Send again" not in page

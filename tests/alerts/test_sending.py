@@ -18,7 +18,6 @@ from basewarden.alerts.sending import MAX_SENDING, RETRY, AlertSender, NotDelive
 from basewarden.alerts.targets import parse_saved_target, parse_target
 from basewarden.web.assets import find_node
 from tests.alerts.conftest import NOTES, THANKS, BenchAlert, add_alert, block, check_signature, create, receive
-from tests.alerts.test_events import query
 from tests.fakes.hostile import Behave, HostileExchange, HostileServer, always, make_answer, serve_hostile
 from tests.fakes.hostile_rest import BEHAVIOURS
 from tests.fixtures.app import pick_port
@@ -68,7 +67,7 @@ async def test_a_message_is_given_up_after_a_day(workshop: Workshop, receiver: H
     receiver.behave = always(make_answer(500, b""))
     await block(bench)
     message = await alert.wait(attempts=1, status=500)
-    await query(bench, "UPDATE alert_deliveries SET attempts = 7 WHERE id = %s", message["id"])
+    await bench.query("UPDATE alert_deliveries SET attempts = 7 WHERE id = %s", message["id"])
     await try_again(alert, message)
     assert (await alert.wait(state="failed"))["attempts"] == RETRY.attempts
     assert (await alert.read())["state"] == "failing"
@@ -83,7 +82,7 @@ async def test_a_message_whose_job_was_lost_does_not_wait_for_ever(workshop: Wor
     sender = bench.product.registry.get(AlertSender)
     for hours, state in ((47, "queued"), (49, "failed")):
         change = f"UPDATE alert_deliveries SET attempted_at = now() - interval '{hours} hours' WHERE id = %s"
-        await query(bench, change, message["id"])
+        await bench.query(change, message["id"])
         await sender.end_lost()
         assert [one["state"] for one in await alert.messages()] == [state]
 
@@ -94,7 +93,7 @@ async def test_a_target_that_fails_for_days_is_turned_off(workshop: Workshop, re
     receiver.behave = always(make_answer(500, b""))
     await block(bench)
     message = await alert.wait(attempts=1, status=500)
-    await query(bench, "UPDATE alerts SET failing_since = now() - interval '73 hours' WHERE id = %s", alert.id)
+    await bench.query("UPDATE alerts SET failing_since = now() - interval '73 hours' WHERE id = %s", alert.id)
     await try_again(alert, message)
     found = await alert.read()
     assert (found["state"], found["disabledReason"]) == ("disabled", "failing")
@@ -125,7 +124,7 @@ async def test_both_secrets_sign_for_a_day_after_a_rotation(workshop: Workshop, 
     assert rotated["secret"].startswith("whsec_")
     assert rotated["secret"] != alert.secret
     await alert.test()
-    await query(bench, "UPDATE alerts SET old_secret_until = now() WHERE id = %s", alert.id)
+    await bench.query("UPDATE alerts SET old_secret_until = now() WHERE id = %s", alert.id)
     await alert.test()
     during, after = receiver.heard
     assert check_signature(during, alert.secret) == check_signature(during, rotated["secret"])
@@ -281,7 +280,7 @@ async def test_slow_receivers_leave_room_for_other_jobs(workshop: Workshop, rece
         " ON a.id = d.alert_id WHERE a.connection_id = %s)"
     )
     await wait_until(
-        lambda: query(bench, postponed, bench.connection_id),
+        lambda: bench.query(postponed, bench.connection_id),
         "two messages to wait",
         matches=lambda rows: rows == [(2,)],
     )
@@ -300,7 +299,7 @@ async def test_a_message_is_sent_again_at_a_persons_request(workshop: Workshop, 
     await wait_until(lambda: len(receiver.heard) >= 2, "the message again")
     assert check_signature(receiver.heard[1], alert.secret) == message["id"]
     await alert.wait(state="delivered")
-    await query(bench, "UPDATE alerts SET disabled_at = now(), disabled_reason = 'gone' WHERE id = %s", alert.id)
+    await bench.query("UPDATE alerts SET disabled_at = now(), disabled_reason = 'gone' WHERE id = %s", alert.id)
     assert (await bench.person.post(path)).json()["code"] == "alert_disabled"
     for other in (str(uuid4()), "nothing"):
         assert (await bench.person.post(f"{alert.path}/deliveries/{other}/resend")).status_code == 404

@@ -15,7 +15,6 @@ import pytest
 
 from basewarden.alerts.collecting import AlertCollector
 from basewarden.connections import Agent, ExampleTable, make_snippets
-from tests.alerts.test_events import query
 from tests.fixtures.bench import Bench, BenchAgent, Workshop
 from tests.fixtures.html_forms import find_forms
 from tests.journal.test_live import events_path, follow
@@ -56,18 +55,6 @@ class ProposingBench:
 
     async def post(self, below: str, client: httpx.AsyncClient | None = None, **typed: Any) -> httpx.Response:
         return await (client or self.shop.person).post(self.path + below, data=typed)
-
-    async def add_member(self, role: str) -> httpx.AsyncClient:
-        email = f"{uuid4().hex}@example.com"
-        client = await self.shop.product.sign_up(email)
-        await query(
-            self.shop,
-            "INSERT INTO connection_members (connection_id, user_id, role) SELECT %s, id, %s FROM users WHERE email = %s",
-            self.shop.connection_id,
-            role,
-            email,
-        )
-        return client
 
 
 @pytest.fixture
@@ -139,7 +126,7 @@ async def test_each_state_says_what_happened_and_what_to_do(bench: ProposingBenc
     page = unescape((await bench.post(f"/{failed}/approve")).text)
     assert "Approved, but it failed" in page
     assert "violates check constraint" in page
-    await query(bench.shop, "UPDATE proposals SET expires_at = now() - interval '1 s' WHERE id = %s", expired)
+    await bench.shop.query("UPDATE proposals SET expires_at = now() - interval '1 s' WHERE id = %s", expired)
     page = await bench.open(f"/{expired}")
     assert "Expired without a decision" in page
     assert "Approve 1 row" not in page
@@ -202,7 +189,7 @@ async def test_many_rows_have_pages_and_cascades_are_named(bench: ProposingBench
 
 async def test_who_sees_and_who_decides(bench: ProposingBench) -> None:
     one = await bench.propose("/prices?id=eq.1", body={"amount": 4})
-    viewer, editor = await bench.add_member("viewer"), await bench.add_member("editor")
+    viewer, editor = await bench.shop.member("viewer"), await bench.shop.member("editor")
     stranger = await bench.shop.product.sign_up(f"{uuid4().hex}@example.com")
     for below in ("", f"/{one}", f"/approve?id={one}", f"/decline?id={one}"):
         assert (await stranger.get(bench.path + below)).status_code == 404, below
@@ -247,7 +234,7 @@ async def test_a_proposal_is_an_alert_a_live_event_and_a_command(bench: Proposin
         await bench.post(f"/{one}/approve")
         assert (await stream.wait_for(2, "proposal"))[-1]["status"] in ("pending", "executed")
     await bench.shop.product.registry.get(AlertCollector).sweep()
-    [(payload,)] = await query(bench.shop, "SELECT payload FROM alert_deliveries WHERE alert_id = %s", alert)
+    [(payload,)] = await bench.shop.query("SELECT payload FROM alert_deliveries WHERE alert_id = %s", alert)
     data = json.loads(payload)["data"]
     assert data["title"] == "1 proposal waits for a decision on Shop"
     assert data["url"] == f"{bench.shop.product.settings.origin}{bench.path}/{one}"

@@ -3,7 +3,6 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import pytest
 
 from tests.fixtures.bench import Bench, OwnWorkshop, Workshop, on_both_backends
@@ -57,14 +56,7 @@ async def test_a_stranger_is_404_and_a_member_may_unfiltered(workshop: Workshop)
 @on_both_backends
 async def test_a_viewer_reads_and_does_not_write(workshop: Workshop) -> None:
     bench = await workshop.bench(_NOTES)
-    viewer = await bench.product.sign_up(f"viewer-{bench.connection_id}@example.com")
-    dsn = bench.product.settings.database_url.reveal()
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as own:
-        await own.execute(
-            "INSERT INTO connection_members (connection_id, user_id, role) SELECT %s, id, 'viewer' FROM users"
-            " WHERE email = %s",
-            (bench.connection_id, f"viewer-{bench.connection_id}@example.com"),
-        )
+    viewer = await bench.member("viewer")
     path = f"/api/v/{bench.connection_id}/rest/v1/notes"
     assert (await viewer.get(path)).status_code == 200
     answer = await viewer.patch(f"{path}?id=eq.1", json={"body": "x"})
@@ -113,12 +105,10 @@ async def test_each_write_of_one_shape_has_its_own_headers(workshop: Workshop) -
 
 async def _age(bench: Bench, session_id: str) -> None:
     """Five idle minutes, and news to every process that what it remembers may be stale."""
-    dsn = bench.product.settings.database_url.reveal()
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as own:
-        await own.execute(
-            "UPDATE journal_sessions SET last_seen_at = now() - interval '301 seconds' WHERE id = %s", (session_id,)
-        )
-        await own.execute("SELECT pg_notify('basewarden', 'journal.session:' || %s)", (session_id,))
+    await bench.query(
+        "UPDATE journal_sessions SET last_seen_at = now() - interval '301 seconds' WHERE id = %s", session_id
+    )
+    await bench.query("SELECT pg_notify('basewarden', 'journal.session:' || %s)", session_id)
     await bench.product.settled()
 
 

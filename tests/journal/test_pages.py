@@ -1,8 +1,10 @@
 """What a person sees of frozen sessions and of refusals."""
 
 import re
+from base64 import urlsafe_b64encode
+from uuid import UUID
 
-import psycopg
+import pytest
 
 from basewarden.journal import RefusalLog
 from tests.fixtures.bench import Bench, Workshop
@@ -107,17 +109,33 @@ async def test_the_empty_list_does_not_ask_for_an_agent_that_is_there(workshop: 
     assert "Open agents" in shown
 
 
+async def test_the_empty_list_asks_only_owners_for_an_agent(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    sessions = f"/c/{bench.connection_id}/sessions"
+    for role in ("viewer", "editor"):
+        shown = (await (await bench.member(role)).get(sessions)).text
+        assert "No sessions yet" in shown
+        assert ">Create an agent</span></a>" not in shown
+        assert "Only an owner of this connection can create one." in shown
+    assert "Only an owner" not in (await bench.person.get(sessions)).text
+
+
+@pytest.mark.parametrize(("page", "name"), [("sessions", "sessions"), ("refusals", "blocked requests")])
+async def test_a_page_after_the_last_one_leads_back_to_the_first(workshop: Workshop, page: str, name: str) -> None:
+    bench = await workshop.bench(_SHOP)
+    await freeze(bench)
+    here = f"/c/{bench.connection_id}/{page}"
+    after_all = urlsafe_b64encode(f"2000-01-01T00:00:00+00:00 {UUID(int=0)}".encode()).decode().rstrip("=")
+    shown = (await bench.person.get(here, params={"cursor": after_all})).text
+    assert f"No more {name}" in shown
+    assert f"No {name}" not in shown
+    assert f'href="{here}" rel="prev"' in shown
+
+
 async def test_a_viewer_neither_freezes_nor_sees_what_only_owners_open(workshop: Workshop) -> None:
     bench = await workshop.bench(_SHOP)
     page = await freeze(bench)
-    email = f"v{bench.connection_id}@example.com"
-    viewer = await bench.product.sign_up(email)
-    async with await psycopg.AsyncConnection.connect(bench.product.settings.database_url.reveal()) as own:
-        await own.execute(
-            "INSERT INTO connection_members (connection_id, user_id, role) SELECT %s, id, 'viewer' FROM users"
-            " WHERE email = %s",
-            (bench.connection_id, email),
-        )
+    viewer = await bench.member("viewer")
     shown = (await viewer.get(page)).text
     assert "This session is frozen" in shown
     assert "Release" not in shown

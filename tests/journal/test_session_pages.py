@@ -2,9 +2,7 @@
 
 import re
 from html import unescape
-from typing import Any
 
-import psycopg
 import pytest
 
 from basewarden.journal import RefusalLog
@@ -28,25 +26,6 @@ async def read_list(bench: Bench, query: str = "", status: int = 200) -> str:
 
 async def read_page(bench: Bench, session: str, rest: str = "") -> str:
     return await read_list(bench, f"/{session}{rest}")
-
-
-async def run_on_journal(bench: Bench, statement: str, *values: Any) -> None:
-    dsn = bench.product.settings.database_url.reveal()
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as own:
-        await own.execute(statement.encode(), values)
-
-
-async def make_member(bench: Bench, role: str) -> Any:
-    email = f"{role}{bench.connection_id}@example.com"
-    person = await bench.product.sign_up(email)
-    await run_on_journal(
-        bench,
-        "INSERT INTO connection_members (connection_id, user_id, role) SELECT %s, id, %s FROM users WHERE email = %s",
-        bench.connection_id,
-        role,
-        email,
-    )
-    return person
 
 
 def list_titles(page: str) -> list[str]:
@@ -129,7 +108,7 @@ async def test_each_role_has_its_own_action(workshop: Workshop) -> None:
     session = (await (await bench.agent()).write("PATCH", "/prices?id=eq.1", {"amount": 5})).session_id
     path = f"/c/{bench.connection_id}/sessions"
     for role, can_undo in (("viewer", False), ("editor", True)):
-        person = await make_member(bench, role)
+        person = await bench.member(role)
         for page in (path, f"{path}/{session}"):
             shown = (await person.get(page)).text
             assert (f'href="{path}/{session}/undo"' in shown) is can_undo
@@ -258,7 +237,7 @@ async def test_one_write_is_undone_alone(workshop: Workshop) -> None:
         assert page.count(text) == 1
     assert page.count("Undo this write") == 1
     assert "1 of 2 undone" in await read_list(bench)
-    viewer = await make_member(bench, "viewer")
+    viewer = await bench.member("viewer")
     assert "Undo this write" not in (await viewer.get(path.partition("/undo")[0])).text
 
 

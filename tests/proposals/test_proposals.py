@@ -420,13 +420,7 @@ async def test_others_learn_nothing(shop: ProposalShop) -> None:
 async def test_the_person_who_created_the_agent_may_be_kept_from_approving(shop: ProposalShop) -> None:
     rule = f"/api/connections/{shop.bench.connection_id}/approvals"
     proposal = await shop.propose(*PAID)
-    editor = await shop.bench.product.sign_up(f"{uuid4().hex}@example.com")
-    editor_id = (await editor.get("/api/auth/session")).json()["user"]["id"]
-    await change_own(
-        shop,
-        "INSERT INTO connection_members (connection_id, user_id, role)"
-        f" VALUES ('{shop.bench.connection_id}', '{editor_id}', 'editor')",
-    )
+    editor = await shop.bench.member("editor")
     assert (await editor.put(rule, json={"byAnother": True})).status_code == 403
     answer = await shop.bench.person.put(rule, json={"byAnother": True})
     assert (answer.status_code, answer.json()) == (200, {"byAnother": True})

@@ -15,7 +15,6 @@ from basewarden.sentry.changes import outcomes, service
 from basewarden.sentry.changes.transaction import ChangeTransaction
 from basewarden.sentry.rule import ObjectType, ScannedObject
 from basewarden.sentry.scans.fingerprints import make_fingerprint
-from tests.alerts.test_events import query
 from tests.fixtures.app import PASSWORD
 from tests.fixtures.bench import OWNER, Bench, Workshop
 from tests.fixtures.waiting import wait_until
@@ -105,7 +104,7 @@ class ChangeBench:
         await wait_until(look, "the changes", matches=lambda found: not found)
 
     async def own(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        return await query(self.shop, statement, *values)
+        return await self.shop.query(statement, *values)
 
 
 async def open_bench(workshop: Workshop, script: str = TABLE) -> ChangeBench:
@@ -136,28 +135,19 @@ async def add_finding(
         "fix": fix,
     }
     names, places = ", ".join(values), ", ".join(["%s"] * len(values))
-    await query(shop, f"INSERT INTO sentry_findings ({names}) VALUES ({places}) RETURNING 1", *values.values())
+    await shop.query(f"INSERT INTO sentry_findings ({names}) VALUES ({places}) RETURNING 1", *values.values())
     return finding
 
 
-async def add_member(shop: Bench, role: str, *, is_stale: bool = False) -> httpx.AsyncClient:
-    """`is_stale`: who signed in long ago."""
-    email = f"{uuid4().hex}@example.com"
-    client = await shop.product.sign_up(email)
-    if is_stale:
-        client = await shop.product.client()
-        assert (await client.post("/api/auth/signin", json={"email": email, "password": PASSWORD})).status_code == 200
-        await query(
-            shop,
-            "UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'"
-            " WHERE user_id = (SELECT id FROM users WHERE email = %s)",
-            email,
-        )
-    await query(
-        shop,
-        "INSERT INTO connection_members (connection_id, user_id, role) SELECT %s, id, %s FROM users WHERE email = %s",
-        shop.connection_id,
-        role,
+async def add_stale_member(shop: Bench, role: str) -> httpx.AsyncClient:
+    """A member who signed in long ago."""
+    member = await shop.member(role)
+    email = (await member.get("/api/auth/session")).json()["user"]["email"]
+    client = await shop.product.client()
+    assert (await client.post("/api/auth/signin", json={"email": email, "password": PASSWORD})).status_code == 200
+    await shop.query(
+        "UPDATE signin_sessions SET authenticated_at = now() - interval '11 minutes'"
+        " WHERE user_id = (SELECT id FROM users WHERE email = %s)",
         email,
     )
     return client

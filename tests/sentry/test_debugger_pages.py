@@ -8,7 +8,6 @@ import pytest
 from tests.fixtures.app import read_refusal
 from tests.fixtures.bench import Bench, Workshop
 from tests.fixtures.html_forms import find_forms
-from tests.sentry.test_pages import SentryBench
 from tests.sentry.test_scans import open_holes
 
 NOTES = """
@@ -56,7 +55,7 @@ async def test_viewers_see_and_editors_try(bench: Bench) -> None:
     here = f"/api/connections/{bench.connection_id}/sentry/tables/public.notes"
     page = f"/c/{bench.connection_id}/sentry/tables/public.notes"
     body = {"command": "select", "role": "anon"}
-    viewer, editor = await SentryBench(bench).add_member("viewer"), await SentryBench(bench).add_member("editor")
+    viewer, editor = await bench.member("viewer"), await bench.member("editor")
     assert (await viewer.get(here)).status_code == 200
     assert "An editor or owner of this connection can try" in (await viewer.get(page)).text
     assert (await viewer.post(f"{here}/trials", json=body)).status_code == 403

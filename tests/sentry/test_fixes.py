@@ -24,7 +24,7 @@ from tests.fixtures.app import PASSWORD, read_refusal
 from tests.fixtures.bench import Workshop
 from tests.fixtures.html_forms import find_forms
 from tests.fixtures.waiting import wait_until
-from tests.sentry.change_bench import RLS_OFF, ChangeBench, Crash, add_finding, add_member, crashing, open_bench
+from tests.sentry.change_bench import RLS_OFF, ChangeBench, Crash, add_finding, add_stale_member, crashing, open_bench
 from tests.sentry.conftest import open_pool
 from tests.sentry.test_scans import list_findings, scan
 
@@ -221,7 +221,7 @@ async def test_only_owners_with_a_recent_sign_in_apply_a_fix(workshop: Workshop)
     bench = await open_bench(workshop)
     other = await open_bench(workshop)
     for role in ("viewer", "editor"):
-        member = await add_member(bench.shop, role)
+        member = await bench.shop.member(role)
         assert (await bench.fix("preview", member)).status_code == 403
         assert (await member.delete(bench.path("/fix"))).status_code == 403
     for what in ("/fix", "/quarantine"):
@@ -232,7 +232,7 @@ async def test_only_owners_with_a_recent_sign_in_apply_a_fix(workshop: Workshop)
 
 async def test_applying_asks_who_one_is_and_a_page_keeps_what_it_showed(workshop: Workshop) -> None:
     bench = await open_bench(workshop)
-    old = await add_member(bench.shop, "owner", is_stale=True)
+    old = await add_stale_member(bench.shop, "owner")
     assert (await bench.fix("preview", old)).status_code == 200
     assert read_refusal(await bench.fix("apply", old)) == (403, "reauth_required")
     assert read_refusal(await old.delete(bench.path("/fix"))) == (403, "reauth_required")

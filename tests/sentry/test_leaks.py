@@ -19,7 +19,6 @@ from basewarden.sentry.leaks.site_urls import find_site, is_same_site, parse_sit
 from tests.fixtures.app import read_refusal
 from tests.fixtures.bench import Bench, Workshop
 from tests.sentry.test_leak_shapes import ANON, MAP, SECRET, SERVICE, URL
-from tests.sentry.test_pages import SentryBench
 
 SCRIPT = "text/javascript"
 
@@ -233,7 +232,7 @@ async def test_a_site_by_the_api_is_the_owners(bench: Bench) -> None:
     async with serve_site({"/": page("/a.js"), "/a.js": script(f"k='{SECRET}'")}) as site:
         answer = await bench.person.post(f"{here}/site", json={"url": site.url})
         assert [one["file"] for one in answer.json()["leaks"]] == [f"{site.url}/a.js"]
-        editor = await SentryBench(bench).add_member("editor")
+        editor = await bench.member("editor")
         assert (await editor.post(f"{here}/site", json={"url": site.url})).status_code == 403
         assert (await editor.post(f"{here}/text", json={"text": "x"})).status_code == 200
         stranger = await bench.product.sign_up("leak-stranger@example.com")

@@ -13,7 +13,6 @@ import pytest
 from basewarden.core.ids import make_id
 from basewarden.sentry.catalog_words import list_facts
 from pgrest import quote_ident
-from tests.alerts.test_events import query
 from tests.fixtures.bench import Bench, Workshop
 from tests.fixtures.html_forms import find_forms
 from tests.fixtures.waiting import wait_until
@@ -59,7 +58,7 @@ class SentryBench:
 
     async def change(self, sql: str, *values: Any) -> None:
         """On the product's own database."""
-        await query(self.shop, sql, *values)
+        await self.shop.query(sql, *values)
 
     async def add_scan(self, status: str, **values: Any) -> str:
         """As it may end, or run."""
@@ -68,17 +67,6 @@ class SentryBench:
         names, places = ", ".join(named), ", ".join(["%s"] * len(named))
         await self.change(f"INSERT INTO sentry_scans ({names}) VALUES ({places})", *named.values())
         return scan_id
-
-    async def add_member(self, role: str) -> httpx.AsyncClient:
-        email = f"{uuid4().hex}@example.com"
-        client = await self.shop.product.sign_up(email)
-        await self.change(
-            "INSERT INTO connection_members (connection_id, user_id, role) SELECT %s, id, %s FROM users WHERE email = %s",
-            self.shop.connection_id,
-            role,
-            email,
-        )
-        return client
 
 
 @pytest.fixture
@@ -278,7 +266,7 @@ async def test_hostile_names_of_objects_are_text(bench: SentryBench) -> None:
 async def test_viewers_see_and_cannot_decide_and_strangers_see_nothing(bench: SentryBench) -> None:
     scanned = await scan(bench.shop)
     one = await bench.find("people")
-    viewer, editor = await bench.add_member("viewer"), await bench.add_member("editor")
+    viewer, editor = await bench.shop.member("viewer"), await bench.shop.member("editor")
     assert f'action="{bench.path}/scans"' not in await bench.open(client=viewer)
     page = await bench.open(f"/{one}", viewer)
     assert "An editor or owner of this connection can acknowledge it." in page
@@ -313,7 +301,7 @@ async def test_through_an_api_alone_it_asks_for_a_connection_string(workshop: Wo
     assert f'action="{bench.path}/scans"' not in page
     assert (await bench.post("/scans")).headers["location"] == bench.path
     assert "Scan in progress" not in await bench.open()
-    viewer = await bench.add_member("viewer")
+    viewer = await bench.shop.member("viewer")
     assert "An owner of this connection can add one" in await bench.open(client=viewer)
 
 

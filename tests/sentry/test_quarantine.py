@@ -18,7 +18,7 @@ from basewarden.sentry.rule import ObjectType, ScannedObject
 from tests.fixtures.app import read_refusal
 from tests.fixtures.bench import GUEST, OWNER, Workshop
 from tests.sentry.access_shapes import HOSTILE, OBJECTS, make_objects, shuffle_access
-from tests.sentry.change_bench import Crash, add_finding, add_member, crashing, open_bench
+from tests.sentry.change_bench import Crash, add_finding, crashing, open_bench
 from tests.sentry.conftest import ScannedDatabase
 from tests.sentry.test_scans import list_findings, scan
 
@@ -305,7 +305,7 @@ async def test_what_the_login_may_not_do_is_said_with_the_sql(workshop: Workshop
 
 async def test_editors_quarantine_and_viewers_see_it(workshop: Workshop) -> None:
     bench = await open_bench(workshop)
-    editor, viewer = await add_member(bench.shop, "editor"), await add_member(bench.shop, "viewer")
+    editor, viewer = await bench.shop.member("editor"), await bench.shop.member("viewer")
     page = f"/c/{bench.shop.connection_id}/sentry"
     assert (await bench.quarantine(viewer)).status_code == 403
     assert (await viewer.get(f"{page}/{bench.finding}/quarantine")).status_code == 403

@@ -18,7 +18,6 @@ from tests.fixtures.app import read_refusal
 from tests.fixtures.bench import OWNER, Bench, Workshop
 from tests.fixtures.sql import run_sql
 from tests.fixtures.waiting import wait_until
-from tests.sentry.test_pages import SentryBench
 from tests.sentry.test_scans import here, list_findings, open_holes, scan
 
 
@@ -223,7 +222,7 @@ async def test_a_finding_is_an_alert_once_and_again_when_it_is_back(workshop: Wo
 
 async def test_only_an_owner_changes_the_schedule(workshop: Workshop) -> None:
     bench = await workshop.bench("")
-    editor = await SentryBench(bench).add_member("editor")
+    editor = await bench.member("editor")
     assert (await editor.get(here(bench, "/watch"))).status_code == 200
     assert (await editor.patch(here(bench, "/watch"), json={"schedule": "off"})).status_code == 403
     assert read_refusal(await choose(bench, "yearly")) == (422, "validation_failed")

@@ -202,7 +202,7 @@ class ConnectionInvitation(Base):
 
 
 class Agent(Base):
-    """A revoked agent is kept, because its sessions in the journal refer to its name."""
+    """A revoked agent is kept, because its sessions in the journal refer to its name; `list_agents` can omit it."""
 
     __tablename__ = "agents"
     __table_args__ = (Index("ix_agents_connection_id_id", "connection_id", "id"),)

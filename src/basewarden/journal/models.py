@@ -27,6 +27,8 @@ class RawJSON(UserDefinedType[str]):
 class JournalSession(Base):
     """A run of writes by one caller; `position` and `write_count` are its counters, held under its row lock.
 
+    Its time is `last_seen_at`, when it was last written to. The sessions of an agent are found by `caller_key`, as in
+    `journal/agents/queries.py`: an agent has one for each kind of capture.
     Its status is open, held (an undo is running on it, so it accepts no new writes), undone, partly_undone or expired.
     An expired session is being pruned: queries leave it out, and its status never changes again.
     """

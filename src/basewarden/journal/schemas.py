@@ -1,6 +1,7 @@
-"""What the journal answers, for the OpenAPI document alone.
+"""What the journal answers.
 
-`service.py` makes these bodies, and the row images in them stay the text that PostgreSQL wrote.
+Where `service.py` makes the body itself, the model is for the OpenAPI document alone: the row images in the body stay
+the text that PostgreSQL wrote. Other routes return their model.
 """
 
 from datetime import datetime
