@@ -268,6 +268,8 @@ _LAID = """
     CREATE FUNCTION theirs() RETURNS text LANGUAGE plpgsql AS
       $$ BEGIN RESET ROLE; PERFORM nextval('public.drawn'); RETURN ''; END $$;
     CREATE FUNCTION fired() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM public.theirs(); RETURN NEW; END $$;
+    CREATE FUNCTION still(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+      PERFORM nextval('public.drawn'); RETURN 1; EXCEPTION WHEN OTHERS THEN RETURN 1; END $$;
     CREATE FUNCTION now() RETURNS timestamptz LANGUAGE sql AS $$ SELECT theirs(); SELECT pg_catalog.now() $$;
 """
 
@@ -277,6 +279,7 @@ _LAID = """
     [
         "CREATE TABLE notes (id int, word text DEFAULT theirs())",
         "CREATE TABLE notes (id int CHECK (theirs() = ''))",
+        "CREATE TABLE notes (id int); CREATE INDEX i ON notes ((still(1) + id))",
         "CREATE TABLE notes (id int); CREATE TRIGGER t BEFORE INSERT ON notes EXECUTE FUNCTION fired()",
         (
             "CREATE TABLE notes (id int); CREATE TRIGGER t BEFORE INSERT ON notes EXECUTE FUNCTION fired(); ALTER TABLE notes"

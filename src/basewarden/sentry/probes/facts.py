@@ -221,7 +221,7 @@ class ProbedTable(msgspec.Struct, frozen=True, dict=True):
         names = [one.name for one in self.facts.triggers if _fires(one, command, "OA") and not one.is_harmless]
         if names:
             return f"It would run the trigger {names[0]}."
-        return self._explain_rest("policy", *(("row",) if command in ("insert", "update") else ()))
+        return self._explain_rest("policy", "row")
 
     def explain_bringing(self, *, is_replica: bool) -> str | None:
         """Why no row is brought: something of the project would run as the login."""
@@ -232,6 +232,11 @@ class ProbedTable(msgspec.Struct, frozen=True, dict=True):
         if not self.table.base_passes:
             return "Policies of the table hold for the login, too."
         return self._explain_rest("row")
+
+    @property
+    def is_read_safely(self) -> bool:
+        """Whether a query of the login runs nothing of other roles: the planner evaluates what indexes are made of."""
+        return self.table.base_passes is True and self._explain_rest("row") is None
 
     def _explain_rest(self, *parts: str) -> str | None:
         if self.facts.has_rules:

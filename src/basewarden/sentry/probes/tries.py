@@ -117,9 +117,9 @@ class WriteProbes:
             self._is_brought = True
         except CannotBringError as error:
             self._problem = f"No row could be brought to try. {error.reason}"
-            if probed.table.base_passes:
+            if probed.is_read_safely:
                 self._places = await self._choose_existing(probed)
-        if probed.table.base_passes:
+        if probed.is_read_safely:
             counted = await self._transaction.attempt([_count_few(probed)])
             self._is_small = not isinstance(counted, DatabaseError) and _number(counted) <= MOST_UNFILTERED
 

@@ -224,11 +224,20 @@ def _explain(caller: ProbeCaller, error: DatabaseError, role: str) -> RowProbe:
 _SET_ROLE = 4
 """Its place among the statements, those that open the transaction counted."""
 _RUNS_NOTHING = """
-SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WITH RECURSIVE whole AS (
+  SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2
+  UNION SELECT i.inhrelid FROM whole h JOIN pg_inherits i ON i.inhparent = h.oid
+), trusted AS (
+  SELECT r.oid FROM pg_roles r WHERE r.rolsuper OR r.rolname = current_user
+)
+SELECT NOT EXISTS (SELECT FROM whole h JOIN pg_index i ON i.indrelid = h.oid
+  JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refclassid = 'pg_proc'::regclass
+  JOIN pg_proc f ON f.oid = d.refobjid WHERE f.proowner NOT IN (SELECT t.oid FROM trusted t))
+AND EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = $1 AND c.relname = $2 AND CASE WHEN c.relkind IN ('r', 'p') THEN NOT row_security_active(c.oid)
-    ELSE EXISTS (SELECT FROM pg_roles r WHERE r.oid = c.relowner AND (r.rolsuper OR r.rolname = current_user)) END)
+    ELSE c.relowner IN (SELECT t.oid FROM trusted t) END)
 """
-"""A policy, or a view of another role, would run with the rights of the login."""
+"""A policy, a view of another role, or what an index is made of would run with the rights of the login."""
 
 
 async def _is_empty(acquire: Acquire, found: ScannedObject) -> bool | None:
