@@ -143,6 +143,22 @@ async def test_many_things_are_counted_and_ten_are_named(workshop: Workshop, rec
     assert second["data"]["url"].endswith(f"/c/{bench.connection_id}/refusals")
 
 
+async def test_an_event_of_a_newer_release_waits_for_it_and_holds_up_no_other(
+    workshop: Workshop, receiver: HostileServer
+) -> None:
+    bench = await workshop.bench(NOTES)
+    alert = await add_alert(bench, receiver, events=["write_refused"])
+    await bench.query(
+        "INSERT INTO alert_events (alert_id, event, subject_id, count)"
+        " VALUES (%s, 'a_newer_one', gen_random_uuid(), 1)",
+        alert.id,
+    )
+    await block(bench)
+    [message] = await receive(receiver)
+    assert message["type"] == "write_refused"
+    assert await bench.query("SELECT event FROM alert_events WHERE alert_id = %s", alert.id) == [("a_newer_one",)]
+
+
 async def test_an_alert_that_is_off_collects_nothing(workshop: Workshop, receiver: HostileServer) -> None:
     bench = await workshop.bench(NOTES)
     alert = await add_alert(bench, receiver)

@@ -77,7 +77,7 @@ class AlertCollector:
             recent = await _read_recent(unit, alert.id, name)
             waiting = await queries.take_events(unit, alert.id, name) if is_due(recent, is_failing=is_failing) else []
             if waiting:
-                await self._make_message(unit, connection, alert, AlertEventName(name), waiting)
+                await self._make_message(unit, connection, alert, name, waiting)
 
     async def _make_message(
         self,

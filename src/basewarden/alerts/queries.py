@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, RowMapping, and_, case, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from basewarden.alerts.events import TEST
+from basewarden.alerts.events import TEST, AlertEventName
 from basewarden.alerts.models import Alert, AlertDelivery, DeliveryState, DisabledReason, WaitingEvent
 from basewarden.connections import Connection
 from basewarden.db import ReadSession, WriteSession, delete_some, stream_by_id
@@ -103,9 +103,11 @@ async def list_recent_messages(session: AsyncSession, alert_id: UUID) -> Sequenc
     return (await session.execute(query)).all()
 
 
-async def list_waiting_names(session: AsyncSession, alert_id: UUID) -> list[str]:
-    query = select(WaitingEvent.event).where(WaitingEvent.alert_id == alert_id).distinct()
-    return sorted(await session.scalars(query))
+async def list_waiting_names(session: AsyncSession, alert_id: UUID) -> list[AlertEventName]:
+    """While a release rolls out, an event that only the newer processes know waits for one of them."""
+    known = WaitingEvent.event.in_([*AlertEventName])
+    query = select(WaitingEvent.event).where(WaitingEvent.alert_id == alert_id, known).distinct()
+    return sorted(map(AlertEventName, await session.scalars(query)))
 
 
 async def take_events(session: WriteSession, alert_id: UUID, event: str) -> list[WaitingEvent]:
