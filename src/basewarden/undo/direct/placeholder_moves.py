@@ -80,7 +80,7 @@ async def _move(
     refused = set()
     for one in left:
         if one.holder in chosen:
-            column = _choose_column(rows[one.holder], one.index.columns)
+            column = _choose_column(rows[one.holder], (*one.index.columns, *one.index.sources))
             if column is None:
                 refused.add(one.holder)
             else:

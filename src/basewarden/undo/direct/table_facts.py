@@ -26,6 +26,8 @@ class Index(msgspec.Struct, frozen=True, array_like=True):
     predicate: str | None
     nulls_collide: bool
     is_exclusion: bool
+    sources: tuple[str, ...] = ()
+    """The columns that generated ones among its `columns` are computed from."""
 
     def is_plain(self, table: Table) -> bool:
         """Whether the snapshot has this index as a unique key over whole columns."""
@@ -78,6 +80,16 @@ LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrel
 WHERE i.indrelid = ANY ($1::text::oid[]) AND (i.indisunique OR i.indisexclusion) AND i.indisvalid
 ORDER BY i.indisprimary DESC, i.indexrelid
 """
+_GENERATED = """
+SELECT json_build_array(a.attrelid::int8, a.attname, s.attname)
+FROM pg_attribute a JOIN pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
+JOIN pg_depend d ON (d.classid = 'pg_attrdef'::regclass AND d.objid = e.oid)
+  OR (d.classid = 'pg_class'::regclass AND d.objid = a.attrelid AND d.objsubid = a.attnum)
+JOIN pg_attribute s ON s.attrelid = a.attrelid AND s.attnum = d.refobjsubid AND s.attnum <> a.attnum
+WHERE a.attrelid = ANY ($1::text::oid[]) AND a.attgenerated <> ''
+  AND d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid
+ORDER BY s.attnum
+"""
 _WATCHED = """
 SELECT json_build_array(g.tgrelid::int8, a.attname)
 FROM pg_trigger g JOIN pg_attribute a ON a.attrelid = g.tgrelid AND a.attnum = ANY (g.tgattr::int2[])
@@ -87,11 +99,14 @@ WHERE g.tgrelid = ANY ($1::text::oid[]) AND NOT g.tgisinternal AND g.tgenabled <
 
 async def read_facts(connection: DbConnection, tables: Iterable[Table]) -> TableFacts:
     oids = ("{" + ",".join(sorted({str(table.oid) for table in tables})) + "}").encode()
-    found, watching = await connection.run([Statement(_INDEXES, (oids,)), Statement(_WATCHED, (oids,))])
+    questions = (_INDEXES, _GENERATED, _WATCHED)
+    found, generated, watching = await connection.run([Statement(sql, (oids,)) for sql in questions])
+    used = [msgspec.json.decode(row[0] or b"", type=tuple[int, str, str]) for row in generated.rows]
     indexes: dict[int, list[Index]] = {}
     for row in found.rows:
         index = msgspec.json.decode(row[0] or b"", type=Index)
-        indexes.setdefault(index.table, []).append(index)
+        sources = dict.fromkeys(source for oid, name, source in used if oid == index.table and name in index.columns)
+        indexes.setdefault(index.table, []).append(msgspec.structs.replace(index, sources=tuple(sources)))
     watched: dict[int, set[str]] = {}
     for row in watching.rows:
         oid, name = msgspec.json.decode(row[0] or b"", type=tuple[int, str])
