@@ -132,6 +132,7 @@ async def list_pages(context: BrowserContext) -> dict[str, str]:
         "row-security-tables": f"{home}/sentry/tables",
         "row-security": f"{home}/sentry/tables/public.orders",
         "quarantines": f"{home}/sentry/quarantines",
+        "schema": f"{home}/schema",
         "alerts": f"{home}/alerts",
         "alert-new": f"{home}/alerts/new",
         "sessions": f"{home}/sessions",

@@ -228,6 +228,8 @@ class Records:
     async def add_finding(self, word: str, connection_id: UUID | str, person_id: UUID) -> None:
         """One of the sentry, of one scan, that the person has acknowledged in their words."""
         finding_id = uuid4()
+        watched = "INSERT INTO sentry_watches (connection_id) VALUES (%s) ON CONFLICT DO NOTHING"
+        await self.run(watched, connection_id)  # a job of each minute may have been first
         await self.insert("sentry_scans", id=uuid4(), connection_id=connection_id, status="done", failure=word)
         await self.insert(
             "sentry_findings",
@@ -260,6 +262,22 @@ class Records:
             actor_id=person_id,
             undone_by=person_id,
             **dict.fromkeys(("kind", "target", "sql", "inverse", "actor_name", "reason", "undone_by_name"), word),
+        )
+
+    async def add_schema_version(self, word: str, connection_id: UUID | str, person_id: UUID) -> None:
+        """The person made it, and the schema could not be read since."""
+        await self.insert("schema_heads", connection_id=connection_id, catalog=word, problem=word)
+        await self.insert(
+            "schema_versions",
+            id=uuid4(),
+            connection_id=connection_id,
+            number=1,
+            body=word.encode(),
+            size=1,
+            summary=Json([word]),
+            cause="session",
+            user_id=person_id,
+            actor_name=word,
         )
 
     async def add_alert(self, word: str, connection_id: UUID | str, person_id: UUID) -> None:

@@ -117,6 +117,7 @@ async def test_every_part_is_there(product: ServedProduct, house: House, records
     await records.add_alert(MINE, house.own, house.owner_id)
     await records.add_proposal(MINE, house.own, agent_id, house.owner_id)
     await records.add_finding(MINE, house.own, house.owner_id)
+    await records.add_schema_version(MINE, house.own, house.owner_id)
     await records.add_invitation("guest@example.com", house.own, house.owner_id)
     file = (await house.owner.get(EXPORT)).json()
     parts = [part.name for part in product.registry.get(Export).parts]

@@ -7,6 +7,7 @@ from basewarden.accounts import Blocker
 from basewarden.db import ReadSession, WriteSession
 from basewarden.journal import DELETED_PERSON
 from basewarden.sentry.changes.queries import anonymise_changes
+from basewarden.sentry.history.queries import anonymise_versions
 from basewarden.sentry.queries import anonymise_events
 
 
@@ -21,4 +22,5 @@ class SentryErasure:
         return {
             "sentry_finding_events": await anonymise_events(session, person_id, DELETED_PERSON),
             "sentry_changes": await anonymise_changes(session, person_id, DELETED_PERSON),
+            "schema_versions": await anonymise_versions(session, person_id, DELETED_PERSON),
         }

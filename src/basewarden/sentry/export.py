@@ -10,6 +10,7 @@ from basewarden.connections import Role, list_openable_roles
 from basewarden.db import ReadSession
 from basewarden.sentry import queries
 from basewarden.sentry.changes.queries import stream_changes
+from basewarden.sentry.history.queries import stream_heads, stream_versions
 from basewarden.sentry.models import SentryFinding, SentryScan
 from basewarden.sentry.watching.queries import stream_watches
 
@@ -18,6 +19,11 @@ _SCAN = (
     "closed", "failure",
 )  # fmt: skip
 _WATCH = ("connection_id", "schedule", "next_at", "change_at", "attempts")
+_HEAD = ("connection_id", "number", "checked_at", "problem")
+_VERSION = (
+    "id", "connection_id", "number", "at", "added", "changed", "removed", "summary", "cause", "is_shared", "actor_name",
+    "session_id", "finding_id",
+)  # fmt: skip
 _FINDING = (
     "id", "connection_id", "fingerprint", "rule", "severity", "title", "explanation", "object", "evidence", "request",
     "fix", "status", "first_seen_at", "last_seen_at", "acknowledged_until",
@@ -76,6 +82,21 @@ async def _list_changes(session: ReadSession, person: Person) -> ExportRows:
             yield shown
 
 
+async def _list_heads(session: ReadSession, person: Person) -> ExportRows:
+    owned = await _list_owned(session, person)
+    async with aclosing(stream_heads(session, _HEAD, owned)) as rows:
+        async for row in rows:
+            yield row
+
+
+async def _list_versions(session: ReadSession, person: Person) -> ExportRows:
+    owned = await _list_owned(session, person)
+    async with aclosing(stream_versions(session, (*_VERSION, "user_id"), person.id, owned)) as rows:
+        async for row in rows:
+            shown = {name: row[name] for name in _VERSION}
+            yield shown if row["user_id"] in (person.id, None) else {**shown, "actor_name": None}
+
+
 def _hide_others(row: RowMapping, person: Person) -> dict[str, Any]:
     """What another member decided is theirs."""
     shown = {name: row[name] for name in _EVENT}
@@ -114,6 +135,28 @@ SENTRY_PARTS = (
             "xid": "the number of a transaction in the project's database",
             "actor_id": "always you, or another member",
             "undone_by": "always you, or another member",
+        },
+    ),
+    ExportPart(
+        "schemaHeads",
+        "schema_heads",
+        _list_heads,
+        _HEAD,
+        {
+            "catalog": "a checksum of the project's catalog",
+            "checks": "counts how often the schema was read",
+            "next_xid": "the number of a transaction in the project's database",
+        },
+    ),
+    ExportPart(
+        "schemaVersions",
+        "schema_versions",
+        _list_versions,
+        _VERSION,
+        {
+            "body": "the structure of the project's own database, which is not about a person",
+            "size": "how many bytes that takes",
+            "user_id": "always you, or another member",
         },
     ),
 )

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, ForeignKey, Index, Text, UniqueConstraint, func, text
+from sqlalchemy import ARRAY, BigInteger, ForeignKey, Index, LargeBinary, Text, UniqueConstraint, false, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -63,6 +63,20 @@ class ChangeStatus(StrEnum):
     UNDONE = "undone"
     FAILED = "failed"
     ENDED = "ended"
+
+
+class VersionCause(StrEnum):
+    """How a schema came to be as it is in a version.
+
+    `session`: a write or a call through Basewarden. `unknown`: by others, or by a function that was called through it.
+    """
+
+    FIRST = "first"
+    SESSION = "session"
+    FIX = "fix"
+    QUARANTINE = "quarantine"
+    OUTSIDE = "outside"
+    UNKNOWN = "unknown"
 
 
 class SentryScan(Base):
@@ -211,3 +225,52 @@ class SentryChange(Base):
     undone_at: Mapped[datetime | None]
     undone_by: Mapped[UUID | None]
     undone_by_name: Mapped[str | None] = mapped_column(Text)
+
+
+class SchemaHead(Base):
+    """What was last read of a connection's schema.
+
+    `checks` counts the readings: one is stored only where no other process has stored one since it began. Transactions
+    from `next_xid` on had not begun by then. `problem` says why the last reading failed.
+    """
+
+    __tablename__ = "schema_heads"
+
+    connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(server_default="0")  # of the newest version
+    checks: Mapped[int] = mapped_column(server_default="0")
+    checked_at: Mapped[datetime | None]
+    catalog: Mapped[str | None] = mapped_column(Text)
+    next_xid: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    problem: Mapped[str | None] = mapped_column(Text)
+
+
+class SchemaVersion(Base):
+    """A connection's schema as it was from `at` on: its structure, without any value of a row.
+
+    Versions are numbered from 1 for each connection. `summary` has the first sentences of what changed.
+    """
+
+    __tablename__ = "schema_versions"
+    __table_args__ = (
+        UniqueConstraint("connection_id", "number", name="uq_schema_versions_number"),
+        Index("ix_schema_versions_at", "at"),
+        Index("ix_schema_versions_user", "user_id", postgresql_where=text("user_id IS NOT NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    connection_id: Mapped[UUID] = mapped_column(ForeignKey("connections.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    body: Mapped[bytes] = mapped_column(LargeBinary)  # as `encode_structure` makes it
+    size: Mapped[int]  # of the body
+    added: Mapped[int] = mapped_column(server_default="0")
+    changed: Mapped[int] = mapped_column(server_default="0")
+    removed: Mapped[int] = mapped_column(server_default="0")
+    summary: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
+    cause: Mapped[str] = mapped_column(Text)  # a VersionCause
+    is_shared: Mapped[bool] = mapped_column(server_default=false())  # others changed something, too
+    user_id: Mapped[UUID | None]
+    actor_name: Mapped[str | None] = mapped_column(Text)
+    session_id: Mapped[UUID | None]  # without a foreign key: each is pruned by its own age
+    finding_id: Mapped[UUID | None]

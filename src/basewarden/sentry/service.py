@@ -21,6 +21,7 @@ from basewarden.sentry.changes.outcomes import open_lost
 from basewarden.sentry.changes.queries import find_standing, list_changed_since
 from basewarden.sentry.changes.service import Changes
 from basewarden.sentry.errors import ScanRunning
+from basewarden.sentry.history.recording import SchemaHistory
 from basewarden.sentry.models import (
     ChangeKind,
     FindingEvent,
@@ -67,10 +68,17 @@ class Scans:
     """Scans run in the worker of jobs, one at a time for a connection."""
 
     def __init__(
-        self, database: Database, jobs: Jobs, projects: Projects, targets: ConnectionTargets, changes: Changes
+        self,
+        database: Database,
+        jobs: Jobs,
+        projects: Projects,
+        targets: ConnectionTargets,
+        changes: Changes,
+        history: SchemaHistory,
     ) -> None:
         self._database = database
         self._changes = changes
+        self._history = history
         self._jobs = jobs
         self._projects = projects
         self._targets = targets
@@ -122,6 +130,7 @@ class Scans:
                 catalog = await read_version(connection)  # before it looks: what changes later is another version
             async with self._database.write_now() as unit:
                 await note_looking(unit, connection_id, catalog)
+                await self._history.plan(unit, connection_id)
         schemas = await self._choose_schemas(acquire, connection_id, scan)
 
         async def note(outcomes: Sequence[RuleOutcome]) -> None:

@@ -20,10 +20,15 @@ from basewarden.sentry.debugger import routes as debugger_routes
 from basewarden.sentry.debugger.service import PolicyDebugger
 from basewarden.sentry.erasure import SentryErasure
 from basewarden.sentry.export import SENTRY_PARTS
+from basewarden.sentry.history import pages as history_pages
+from basewarden.sentry.history import routes as history_routes
+from basewarden.sentry.history.queries import delete_old_versions
+from basewarden.sentry.history.recording import SchemaHistory
+from basewarden.sentry.history.service import SchemaVersions
 from basewarden.sentry.leaks import pages as leak_pages
 from basewarden.sentry.leaks import routes as leak_routes
 from basewarden.sentry.leaks.service import LeakScans
-from basewarden.sentry.models import SentryChange, SentryFinding, SentryScan
+from basewarden.sentry.models import SchemaVersion, SentryChange, SentryFinding, SentryScan
 from basewarden.sentry.queries import delete_old_findings, delete_old_scans
 from basewarden.sentry.service import Scans
 from basewarden.sentry.urgent import count_room
@@ -39,6 +44,8 @@ ROUTERS = (
     change_routes.router,
     leak_routes.router,
     debugger_routes.router,
+    history_routes.router,
+    history_pages.router,
     leak_pages.router,
     debugger_pages.router,
     quarantine_pages.router,
@@ -55,6 +62,7 @@ def list_pruners(registry: Registry) -> tuple[Pruner, ...]:
         Pruner(SentryScan.__tablename__, keep, in_batches(delete_old_scans)),
         Pruner(SentryFinding.__tablename__, keep, in_batches(delete_old_findings)),
         Pruner(SentryChange.__tablename__, keep, in_batches(delete_old_changes)),
+        Pruner(SchemaVersion.__tablename__, keep, in_batches(delete_old_versions)),
     )
 
 
@@ -67,9 +75,11 @@ def wire(registry: Registry) -> None:
     projects, targets = registry.get(Projects), registry.get(ConnectionTargets)
     changes = Changes(database, jobs, projects, targets)
     registry.add(changes)
-    scans = registry.add(Scans(database, jobs, projects, targets, changes))
+    history = registry.add(SchemaHistory(database, jobs, projects))
+    registry.add(SchemaVersions(database))
+    scans = registry.add(Scans(database, jobs, projects, targets, changes, history))
     watching = registry.add(Watching(database, jobs, scans, registry.get(Audit)))
-    registry.add(SchemaNotices(projects, watching))
+    registry.add(SchemaNotices(projects, watching, history))
     settings = registry.get(Settings)
     attempts = registry.get(Attempts)
     registry.add(PolicyDebugger(registry.get(Projects), registry.get(ConnectionTargets), attempts))

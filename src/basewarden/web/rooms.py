@@ -32,6 +32,7 @@ ROOMS = (
         "security scan findings strangers rls policies leak exposed keys secrets",
         "e",
     ),
+    Room("Schema", "Schema history", "/schema", "branch", "versions migrations ddl tables columns structure drift"),
     Room("Agents", "Agents", "/agents", "key", "tokens robots", "a"),
     Room("Alerts", "Alerts", "/alerts", "bell", "webhook slack discord email notifications", "l", is_for_editors=True),
     Room("Members", "Members", "/members", "person", "people team roles invite invitation access owner", "m"),

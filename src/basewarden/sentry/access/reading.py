@@ -15,7 +15,7 @@ from pgrest import Rows, Statement
 BUCKET_POLICY: Final = "basewarden quarantine "
 """What the names of policies begin with that close a bucket; a hash of the bucket's name follows."""
 READ_SECONDS: Final = 10.0
-_OWN_SCHEMAS: Final = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'"
+OWN_SCHEMAS: Final = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'"
 _WITH: Final = """
 WITH wanted AS (SELECT x ->> 0 AS kind, x ->> 1 AS schema, x ->> 2 AS name, coalesce(x ->> 3, '') AS arguments
   FROM json_array_elements(coalesce($1::json, '[]')) AS x),
@@ -88,7 +88,7 @@ _RELATIONS: Final = _Source(
     f"""FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN (VALUES ('r', 'table'), ('p', 'table'), ('f', 'foreign table'), ('v', 'view'), ('m', 'materialized view'),
   ('S', 'sequence')) AS k(relkind, kind) ON k.relkind = c.relkind::text
-WHERE {_OWN_SCHEMAS} AND c.relpersistence <> 't'""",
+WHERE {OWN_SCHEMAS} AND c.relpersistence <> 't'""",
 )
 _ROUTINES: Final = _Source(
     ("'routine'", "n.nspname", "f.proname", "pg_get_function_identity_arguments(f.oid)"),
@@ -96,14 +96,14 @@ _ROUTINES: Final = _Source(
   'acl', {_acl("coalesce(f.proacl, acldefault('f', f.proowner))")}, 'options', coalesce(f.proconfig, '{{}}')""",
     "f.xmin::text",
     f"""FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
-WHERE {_OWN_SCHEMAS} AND f.prokind IN ('f', 'p')""",
+WHERE {OWN_SCHEMAS} AND f.prokind IN ('f', 'p')""",
 )
 _SCHEMAS: Final = _Source(
     ("'schema'", "''", "n.nspname", "NULL::text"),
     f"""'oid', n.oid::bigint, 'owner', pg_get_userbyid(n.nspowner), 'is_default', n.nspacl IS NULL,
   'acl', {_acl("coalesce(n.nspacl, acldefault('n', n.nspowner))")}""",
     "n.xmin::text",
-    f"FROM pg_namespace n WHERE {_OWN_SCHEMAS}",
+    f"FROM pg_namespace n WHERE {OWN_SCHEMAS}",
 )
 _DEFAULT_ACL: Final = """coalesce(d.defaclacl, CASE WHEN p.space = 0
       THEN acldefault(CAST(CASE p.type WHEN 'S' THEN 's' ELSE p.type END AS "char"), p.role) ELSE '{}' END)"""

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from basewarden.core.tasks import end_task
 from basewarden.errors import AppError
 from basewarden.gateway import Projects
+from basewarden.sentry.history.recording import SchemaHistory
 from basewarden.sentry.watching.service import Watching
 
 _log = structlog.get_logger()
@@ -17,8 +18,8 @@ _log = structlog.get_logger()
 class SchemaNotices:
     """The last version of each connection is enough."""
 
-    def __init__(self, projects: Projects, watching: Watching) -> None:
-        self._watching = watching
+    def __init__(self, projects: Projects, watching: Watching, history: SchemaHistory) -> None:
+        self._note_version = (watching.note_version, history.note_version)
         self._loaded: dict[UUID, str] = {}
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -41,8 +42,9 @@ class SchemaNotices:
             self._woken.clear()
             loaded, self._loaded = self._loaded, {}
             for connection_id, version in loaded.items():
-                try:
-                    await self._watching.note_version(connection_id, version)
-                except (AppError, SQLAlchemyError, OSError) as error:
-                    # the next scan by schedule sees it
-                    _log.warning("sentry.change_not_noted", reason=type(error).__name__)
+                for note_version in self._note_version:
+                    try:
+                        await note_version(connection_id, version)
+                    except (AppError, SQLAlchemyError, OSError) as error:
+                        # the next scan by schedule sees it
+                        _log.warning("sentry.change_not_noted", reason=type(error).__name__)
