@@ -206,6 +206,9 @@ async def test_who_sees_and_who_decides(bench: ProposingBench) -> None:
         assert (await bench.shop.person.get(bench.path + below)).status_code == 422, below
     members = f"/c/{bench.shop.connection_id}/members"
     rule = await bench.shop.person.get(f"{members}/approvals")
+    assert re.findall(r'class="sidebar-link" href="/c/[^/"]*/(\w+)"[^>]* aria-current="page"', rule.text) == [
+        "settings"
+    ]
     (form,) = find_forms(rule, re.compile(re.escape(f"{members}/approvals") + r"\Z"))
     done = (await form.submit(bench.shop.person, rule)).headers["location"]
     assert "another person" in (await bench.shop.person.get(done)).text.lower()

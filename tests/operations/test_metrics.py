@@ -16,6 +16,7 @@ from basewarden.core.secret import Secret
 from basewarden.db import Database
 from basewarden.operations import RequestCounts
 from tests.fixtures.app import ProjectDatabase, Serve, ServedProduct
+from tests.fixtures.quiet_jobs import start_workers
 
 TOKEN = "a token for the scraper alone"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -134,6 +135,7 @@ async def test_it_reports_the_pool_and_the_queues(
         await ours.execute(
             "INSERT INTO letters (id, kind, address, state) VALUES (gen_random_uuid(), 'x', 'a@example.com', 'failed')"
         )
+        await start_workers(app_database)
         await ours.execute(
             "INSERT INTO procrastinate_jobs (queue_name, task_name, status)"
             " VALUES ('x', 'x', 'failed'), ('x', 'y', 'todo')"

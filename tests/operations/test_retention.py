@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from basewarden.app import build_registry
 from basewarden.core.secret import Secret
 from basewarden.db import Database, Listener, Pruner
 from basewarden.db.pruning import connect_alone
@@ -33,6 +34,7 @@ from basewarden.journal.pruning import queries as pruning_queries
 from basewarden.journal.pruning import service as pruning
 from basewarden.journal.pruning.service import expire_idle
 from basewarden.operations.retention import RETENTION, Retention
+from basewarden.settings import Settings
 from basewarden.undo import queries as undo_queries
 from basewarden.undo.recorded_writes import read_writes
 from benchmarks.old_journal import Shape, count_journal, fill, make_connection, make_months
@@ -519,8 +521,8 @@ async def test_without_a_secret_there_is_no_scheduler(serve: Serve, secret: Secr
         assert (await call(product, given)).status_code == 503
 
 
-async def test_it_is_a_daily_job_of_every_process(product: ServedProduct) -> None:
-    app = product.registry.get(Jobs)._app
+async def test_it_is_a_daily_job_of_every_process(settings: Settings) -> None:
+    app = build_registry(settings).get(Jobs)._app
     ((task, cron),) = [
         (one.task.name, one.cron) for one in app.periodic_registry.periodic_tasks.values() if one.task.name == RETENTION
     ]

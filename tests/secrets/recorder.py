@@ -23,6 +23,7 @@ SHOWS_A_SIGNING_SECRET = re.compile(r"POST /(?:api/connections|c)/[^/]+/alerts(?
 
 ANCHORS = (40, SHORTEST)
 """How many bytes of a secret's longest word are looked for first: few texts share forty."""
+_PIECE = 1024
 WORD = re.compile(rb"[0-9A-Za-z_+/=-]{%d,}" % SHORTEST)
 
 
@@ -52,6 +53,11 @@ def _find_all(content: bytes, wanted: bytes) -> Iterator[int]:
     while at >= 0:
         yield at
         at = content.find(wanted, at + len(wanted))
+
+
+def _cut(word: bytes) -> Iterator[bytes]:
+    """Pieces that overlap by an anchor. Those of a long word are mostly the same: a test makes it of one character."""
+    return (word[at : at + _PIECE + ANCHORS[0] - 1] for at in range(0, len(word), _PIECE))
 
 
 class RunRecorder:
@@ -125,12 +131,12 @@ class RunRecorder:
                 yield secret
             else:
                 by_anchor[length].setdefault(longest[:length], []).append(secret)
-        words = set(WORD.findall(content))
+        pieces = {piece for word in set(WORD.findall(content)) for piece in _cut(word)}
         for length, secrets in by_anchor.items():
             known = frozenset(secrets)
             found: set[bytes] = set()
-            for word in words:
-                found |= known.intersection([word[at : at + length] for at in range(len(word) - length + 1)])
+            for piece in pieces:
+                found |= known.intersection([piece[at : at + length] for at in range(len(piece) - length + 1)])
             for anchor in found:
                 yield from secrets[anchor]
 

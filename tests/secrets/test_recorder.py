@@ -35,6 +35,14 @@ def test_a_planted_secret_is_found_where_it_is(recorder: RunRecorder, secret: st
     assert secret not in leak.around
 
 
+def test_a_secret_is_found_wherever_it_is_in_a_long_word(recorder: RunRecorder) -> None:
+    secret = make_opaque_token()
+    recorder.add_secret("the canary", secret)
+    for before in (0, 1, 900, *range(1024 - len(secret), 1030), 3000):
+        recorder.record(f"GET /{before}", ("x" * before + secret + "x" * 5000).encode())
+    assert len(recorder.find_leaks()) == recorder.count
+
+
 def test_a_secret_with_a_long_word_in_it_is_found_as_a_whole(recorder: RunRecorder) -> None:
     word = make_opaque_token()
     recorder.add_secret("a letter's content", f'{{"link": "reset {word}"}}')

@@ -115,6 +115,12 @@ async def load_snapshot(
     raise AssertionError("the last try returns or raises")
 
 
+async def read_timezones(conn: DbConnection) -> frozenset[str]:
+    """They come with the server's program, and are slow to list: once for each connection's database."""
+    (rows,) = await conn.run([TIMEZONES])
+    return frozenset(await run_cooperatively(read_names(rows)))
+
+
 # The whole ----------------------------------------------------------------------------------------------
 
 
@@ -141,7 +147,7 @@ class _CatalogReader:
         asked = [] if pulse else [ask_catalog_version(self._conn.server_version, whole=True)]
         *_, beat = await self._conn.run([_BEGIN, SPELL_NAMES, PLAN_PLAINLY, *asked])
         pulse = pulse or read_catalog_version(beat)
-        timezones = known.timezones if known is not None else await self._read_timezones()
+        timezones = known.timezones if known is not None else await read_timezones(self._conn)
         if known is not None and known.pulse.names != pulse.names:
             known = None
         (
@@ -198,11 +204,6 @@ class _CatalogReader:
             comments=await run_cooperatively(read_pairs(comments)),
             timezones=timezones,
         )
-
-    async def _read_timezones(self) -> frozenset[str]:
-        """Once: they come with the server's program, and are slow to list."""
-        (rows,) = await self._conn.run([TIMEZONES])
-        return frozenset(await run_cooperatively(read_names(rows)))
 
     async def _read_relations(
         self, types: "TypeCatalog", known: Mapping[int, Relation], found: Collection[SurveyRow]

@@ -8,24 +8,17 @@ from typing import Final, Self
 import postgast
 
 from basewarden.sentry.access.restoring import RestoreStep
-from basewarden.sentry.scans.asking import PLAIN_SETTINGS, Asked
+from basewarden.sentry.scans.asking import Asked, limit_transaction
 from pgrest import DatabaseError, DbConnection, PgrestError, Rows, Statement, quote_ident, reset_and_commit, roll_back
 
 LOCK_SECONDS: Final = 2
 STATEMENT_SECONDS: Final = 10
 LONGEST_SECONDS: Final = 12.0
 """From the first change on: requests to a table that is changed wait so long."""
-_IDLE: Final = b"20000"
-"""In milliseconds: should our process end with its machine, the table is not kept locked."""
-_PATH: Final = b"pg_catalog, pg_temp"
+_IDLE_SECONDS: Final = 20
+"""Should our process end with its machine, the table is not kept locked."""
 _ASKED: Final = Statement("SAVEPOINT asked")
 _BACK: Final = (Statement("ROLLBACK TO SAVEPOINT asked"), Statement("RELEASE SAVEPOINT asked"))
-_SETTINGS: Final = (
-    "SELECT pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('lock_timeout', $2, true),"
-    f" pg_catalog.set_config('search_path', $3, true), {PLAIN_SETTINGS},"
-    " pg_catalog.set_config('idle_in_transaction_session_timeout', $4, true)"
-)
-_READ_ONLY: Final = f"{_SETTINGS}, pg_catalog.set_config('transaction_read_only', 'on', true)"
 _TIMED_OUT: Final = "57014"
 
 
@@ -51,7 +44,7 @@ class ChangeTransaction:
 
     async def _begin(self) -> None:
         self._is_open = True
-        await self._connection.run([Statement("BEGIN"), _set(_SETTINGS, STATEMENT_SECONDS, LOCK_SECONDS)])
+        await self._connection.run([Statement("BEGIN"), _limit(STATEMENT_SECONDS)])
 
     async def _roll_back(self) -> None:
         if self._is_open and self._connection.is_usable:
@@ -75,7 +68,7 @@ class ChangeTransaction:
     async def ask(self, seconds: float, statements: Sequence[Statement]) -> list[Rows]:
         """In a part of its own that is READ ONLY and rolled back."""
         seconds = min(seconds, self._find_left())
-        opening = (_ASKED, _set(_READ_ONLY, seconds, seconds))
+        opening = (_ASKED, limit_transaction(seconds, seconds, _IDLE_SECONDS, is_read_only=True))
         try:
             answers = await self._connection.run([*opening, *statements, *_BACK])
         except DatabaseError:
@@ -87,7 +80,7 @@ class ChangeTransaction:
         """Raises DatabaseError for the first that fails, and then the transaction is lost."""
         if self._until is None:
             self._until = time.monotonic() + LONGEST_SECONDS
-        statements = [_set(_SETTINGS, min(STATEMENT_SECONDS, self._find_left()), LOCK_SECONDS)]
+        statements = [_limit(min(STATEMENT_SECONDS, self._find_left()))]
         for step in steps:
             become = [] if step.role is None else [Statement(f"SET LOCAL ROLE {quote_ident(step.role)}")]
             statements += [*become, Statement(step.sql), *([Statement("RESET ROLE")] if become else ())]
@@ -130,6 +123,5 @@ def split_script(sql: str) -> list[RestoreStep]:
     return [RestoreStep(one) for one in postgast.split(sql)]
 
 
-def _set(sql: str, seconds: float, lock_seconds: float) -> Statement:
-    times = (str(max(1, round(one * 1000))).encode() for one in (seconds, lock_seconds))
-    return Statement(sql, (*times, _PATH, _IDLE))
+def _limit(seconds: float) -> Statement:
+    return limit_transaction(seconds, LOCK_SECONDS, _IDLE_SECONDS)

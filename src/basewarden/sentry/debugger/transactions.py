@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from basewarden.sentry.scans.asking import PLAIN_SETTINGS
+from basewarden.sentry.scans.asking import limit_transaction
 from pgrest import DatabaseError, DbConnection, Rows, Statement, quote_ident, roll_back
 
 TRIAL_SECONDS: Final = 4.0
 """Of one statement."""
 LOCK_SECONDS: Final = 1.0
+_IDLE_SECONDS: Final = 5.0
 _SAVE: Final = Statement("SAVEPOINT trial")
 _BACK: Final = Statement("ROLLBACK TO SAVEPOINT trial")
 
@@ -24,12 +25,7 @@ class TrialTransaction:
         """Raises DatabaseError."""
         opening = [
             Statement("BEGIN READ ONLY" if is_read_only else "BEGIN"),
-            Statement(
-                "SELECT pg_catalog.set_config('statement_timeout', $1, true),"
-                " pg_catalog.set_config('lock_timeout', $2, true),"
-                f" pg_catalog.set_config('search_path', $3, true), {PLAIN_SETTINGS}",
-                (b"%d" % round(TRIAL_SECONDS * 1000), b"%d" % round(LOCK_SECONDS * 1000), b"pg_catalog, pg_temp"),
-            ),
+            limit_transaction(TRIAL_SECONDS, LOCK_SECONDS, _IDLE_SECONDS),
         ]
         if self._base is not None:
             opening.append(Statement(f"SET LOCAL ROLE {quote_ident(self._base)}"))

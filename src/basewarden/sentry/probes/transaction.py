@@ -4,18 +4,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Self
 
-from basewarden.sentry.scans.asking import PLAIN_SETTINGS
+from basewarden.sentry.scans.asking import limit_transaction
 from pgrest import DatabaseError, DbConnection, Rows, Statement, roll_back
 
 WRITE_SECONDS: Final = 2.0
 """Of one statement."""
-_SETTINGS: Final = Statement(
-    "SELECT pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('lock_timeout', $2, true),"
-    f" pg_catalog.set_config('search_path', $3, true), {PLAIN_SETTINGS},"
-    " pg_catalog.set_config('idle_in_transaction_session_timeout', $4, true)",
-    (b"%d" % round(WRITE_SECONDS * 1000), b"100", b"pg_catalog, pg_temp", b"5000"),
-)
-"""Times in milliseconds. Should our process end with its machine, the database ends the transaction by itself."""
+_LIMITS: Final = limit_transaction(WRITE_SECONDS, lock=0.1, idle=5.0)
 _SAVE: Final = Statement("SAVEPOINT probe")
 _BACK: Final = (Statement("ROLLBACK TO SAVEPOINT probe"), Statement("RELEASE SAVEPOINT probe"))
 _KEEP: Final = Statement("RELEASE SAVEPOINT probe")
@@ -30,7 +24,7 @@ class WriteTransaction:
     async def open(cls, connection: DbConnection) -> AsyncIterator[Self]:
         """Raises DatabaseError and PgrestError."""
         try:
-            await connection.run([Statement("BEGIN"), _SETTINGS])
+            await connection.run([Statement("BEGIN"), _LIMITS])
             yield cls(connection)
         finally:
             if connection.is_usable:

@@ -14,6 +14,22 @@ PLAIN_SETTINGS: Final = (
 """Whatever the database or the login sets: where policies raise an error instead of hiding rows, all seems denied."""
 
 
+def limit_transaction(statement: float, lock: float, idle: float, *, is_read_only: bool = False) -> Statement:
+    """Settings of the transaction that is open: times in seconds, the catalog's `search_path`, and the plain settings.
+
+    `idle`: should our process end with its machine, the database ends the transaction by itself.
+    """
+    sql = (
+        "SELECT pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('lock_timeout', $2, true),"
+        f" pg_catalog.set_config('search_path', $3, true), {PLAIN_SETTINGS},"
+        " pg_catalog.set_config('idle_in_transaction_session_timeout', $4, true)"
+    )
+    if is_read_only:
+        sql += ", pg_catalog.set_config('transaction_read_only', 'on', true)"
+    statement_ms, lock_ms, idle_ms = (b"%d" % max(1, round(seconds * 1000)) for seconds in (statement, lock, idle))
+    return Statement(sql, (statement_ms, lock_ms, _PATH, idle_ms))
+
+
 class OpenTransaction(Protocol):
     """A transaction with changes of its own, which what is asked sees, and which is not rolled back by it."""
 
