@@ -29,7 +29,7 @@ from basewarden.db.embedded import start_embedded
 from basewarden.db.migrations.migrate import migrate
 from tests.chaos.serving import Deployment, Serving
 from tests.fakes.dodo import WEBHOOK_SECRET, WEBHOOK_URL, DodoWorld, Event
-from tests.fixtures.app import pick_port
+from tests.fixtures.ports import reserve_port
 from tests.fixtures.postgres import UNSAFE_BUT_FAST
 
 PEOPLE = 20
@@ -239,8 +239,7 @@ async def run_storm(
     database_url: str, *, deliveries: int, kills: int, seed: int, progress: Callable[[str], None] = lambda _: None
 ) -> DeliveryReport:
     """Runs the deliveries on a migrated database of its own."""
-    with pick_port() as listener:
-        port = listener.getsockname()[1]
+    port = reserve_port()
     deployment = Billed(database_url=database_url, port=port)
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True, row_factory=dict_row) as connection:
         people = [uuid4() for _ in range(PEOPLE)]

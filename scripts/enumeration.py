@@ -26,8 +26,9 @@ from basewarden.db import Database
 from basewarden.db.embedded import start_embedded
 from basewarden.db.migrations.migrate import migrate
 from basewarden.jobs import count_waiting
-from tests.fixtures.app import PASSWORD, ServedProduct, make_settings, pick_port, serve_product, tight_limits
+from tests.fixtures.app import PASSWORD, ServedProduct, make_settings, serve_product, tight_limits
 from tests.fixtures.mail import open_postbox
+from tests.fixtures.ports import open_listener
 
 ROOMY = Limit(1_000_000, 3600)
 LIMITS = tight_limits(
@@ -90,7 +91,7 @@ async def serving() -> AsyncIterator[ServedProduct]:
             await server.create_database("enumeration", template="template1")
             dsn = server.dsn("enumeration")
             await asyncio.to_thread(migrate, Secret(dsn))
-            listener = pick_port()
+            listener = open_listener()
             origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
             settings = make_settings(dsn, origin).model_copy(update={**postbox.settings(), "log_level": "error"})
             async with serve_product(settings, listener, limits=LIMITS) as product:

@@ -20,9 +20,9 @@ from basewarden.web.assets import find_node
 from tests.alerts.conftest import NOTES, THANKS, BenchAlert, add_alert, block, check_signature, create, receive
 from tests.fakes.hostile import Behave, HostileExchange, HostileServer, always, make_answer, serve_hostile
 from tests.fakes.hostile_rest import BEHAVIOURS
-from tests.fixtures.app import pick_port
 from tests.fixtures.bench import OwnWorkshop, Workshop
 from tests.fixtures.mail import make_certificate
+from tests.fixtures.ports import reserve_port
 from tests.fixtures.waiting import wait_until
 from tests.rules.sources import CHECKOUT
 
@@ -189,8 +189,7 @@ async def test_a_bad_certificate_is_refused(tmp_path: Path) -> None:
 
 
 async def test_nothing_listens_there() -> None:
-    with pick_port() as listener:
-        target = parse_saved_target(f"http://127.0.0.1:{listener.getsockname()[1]}/hook")
+    target = parse_saved_target(f"http://127.0.0.1:{reserve_port()}/hook")
     result = await send_request(target, AlertChannel.WEBHOOK, b"{}", {}, allow_private=True)
     assert result.error == "No server is listening at that host and port."
 

@@ -35,8 +35,8 @@ from basewarden.undo.planning.choices import NO_CHOICES, Choices
 from pgrest import RestConfig, Schema, parse_request
 from pgrest.server import RestServer
 from pgrest.settings import load_settings
-from tests.fixtures.app import pick_port
 from tests.fixtures.journal import JournalDatabase
+from tests.fixtures.ports import open_listener
 from tests.fixtures.serving import serving
 from tests.fixtures.waiting import wait_until
 
@@ -89,7 +89,7 @@ async def reach_project(port: int) -> AsyncIterator[ApiProject]:
 async def open_api(dsn: str, **settings: str) -> AsyncIterator[int]:
     """The port on which `basewarden rest` serves the database, as its superuser."""
     given = {"PGRST_DB_URI": dsn, "PGRST_DB_ANON_ROLE": "postgres", "PGRST_DB_POOL": "4", **settings}
-    listener = pick_port()
+    listener = open_listener()
     async with serving(RestServer(load_settings(None, given)), listener, lifespan="on"):
         yield listener.getsockname()[1]
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Literal
 
-from tests.fixtures.app import pick_port
+from tests.fixtures.ports import open_listener
 
 ProxyFault = Literal["none", "drop_request", "drop_answer", "truncate_answer", "no_answer"]
 
@@ -77,7 +77,7 @@ async def _read_message(reader: asyncio.StreamReader) -> bytes:
 
 @asynccontextmanager
 async def open_faulty_proxy(target: int) -> AsyncIterator[FaultyProxy]:
-    with pick_port() as listener:
+    with open_listener() as listener:
         proxy = FaultyProxy(listener.getsockname()[1], target)
         async with await asyncio.start_server(proxy.serve, sock=listener):
             yield proxy

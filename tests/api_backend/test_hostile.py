@@ -20,8 +20,8 @@ from basewarden.gateway.api.headers import pass_headers
 from basewarden.gateway.api.streaming import DisconnectWatch, UpstreamStream
 from basewarden.gateway.response_headers import Audience
 from tests.fakes.hostile import Behave, HostileExchange, HostileServer, always, be_good, make_answer, serve_hostile
-from tests.fixtures.app import pick_port
 from tests.fixtures.bench import Bench, Workshop
+from tests.fixtures.ports import open_listener
 from tests.fixtures.serving import serving
 
 KEY = "sb_secret_0123456789abcdef0123"
@@ -180,7 +180,7 @@ async def test_memory_stays_flat_while_a_slow_client_is_sent_much(hostile: Hosti
 
     hostile.behave = pour
     before, read, most_ahead, most_grown = _memory(), 0, 0, 0.0
-    listener = pick_port()
+    listener = open_listener()
     origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
     async with (
         serving(stream_to, listener),

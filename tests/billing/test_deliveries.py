@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 from scripts.deliveries import Billed, run_storm
 from tests.chaos.serving import Serving
 from tests.fakes.dodo import WEBHOOK_URL, DodoWorld
-from tests.fixtures.app import pick_port
+from tests.fixtures.ports import reserve_port
 from tests.fixtures.waiting import wait_until
 from tests.flows.records import Records
 
@@ -27,8 +27,7 @@ async def records(app_database: str) -> AsyncIterator[Records]:
 
 async def test_killed_between_receipt_and_effect(app_database: str, records: Records) -> None:
     """Held at the subscription's row, killed there: the receipt is kept, the effect is not; sent again, it is both."""
-    with pick_port() as listener:
-        port = listener.getsockname()[1]
+    port = reserve_port()
     deployment = Billed(database_url=app_database, port=port)
     world = DodoWorld()
     first = world.subscribe(None)

@@ -8,7 +8,8 @@ import pytest
 from playwright.async_api import CDPSession, Page, expect
 
 from basewarden.settings import Settings
-from tests.fixtures.app import PASSWORD, ProjectDatabase, ServedProduct, pick_port, serve_product
+from tests.fixtures.app import PASSWORD, ProjectDatabase, ServedProduct, serve_product
+from tests.fixtures.ports import open_listener
 from tests.fixtures.twofactor import StepClock, turn_on
 
 pytestmark = pytest.mark.browser
@@ -20,7 +21,7 @@ PAGE = "/settings/account/passkeys"
 @pytest.fixture
 async def product(settings: Settings, clock: StepClock) -> AsyncIterator[ServedProduct]:
     """Under a name: a browser knows no passkeys of a number."""
-    listener = pick_port()
+    listener = open_listener()
     origin = f"http://localhost:{listener.getsockname()[1]}"
     async with serve_product(settings.model_copy(update={"origin": origin}), listener, clock=clock) as product:
         yield product

@@ -9,7 +9,7 @@ from tests.chaos.load import open_office
 from tests.chaos.rounds import compare_with_truth, digest_world, run_rounds, undo_everything, wait_settled
 from tests.chaos.serving import Deployment, Serving
 from tests.chaos.worlds import SHOP, SMALL, ChaosWorld
-from tests.fixtures.app import pick_port
+from tests.fixtures.ports import reserve_port
 from tests.fixtures.postgres import PostgresServer
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "3"))
@@ -19,8 +19,7 @@ NEVER = {500, 502}
 
 @pytest.fixture
 def deployment(app_database: str) -> Deployment:
-    with pick_port() as held:
-        port = held.getsockname()[1]
+    port = reserve_port()
     return Deployment(app_database, port)
 
 

@@ -16,7 +16,7 @@ from tests.chaos.load import Office, Outcomes, open_office, write_until_gone
 from tests.chaos.rounds import compare_with_truth, wait_settled
 from tests.chaos.serving import Deployment, Serving
 from tests.chaos.worlds import SMALL
-from tests.fixtures.app import pick_port
+from tests.fixtures.ports import reserve_port
 from tests.fixtures.waiting import wait_until
 
 BACK_SECONDS = 30
@@ -52,8 +52,7 @@ async def test_a_killed_postmaster_is_a_clean_error_and_then_over(own_server: Em
     own, project = own_server.dsn("own"), own_server.dsn("project")
     await SMALL.fill(project)
     await install_audit(project)
-    with pick_port() as held:
-        deployment = Deployment(own, held.getsockname()[1])
+    deployment = Deployment(own, reserve_port())
     serving = await Serving.start(deployment)
     again: EmbeddedServer | None = None
     try:

@@ -10,7 +10,8 @@ import pytest
 from basewarden.core.secret import Secret
 from basewarden.db import Database, note_waiting
 from basewarden.db.holding import FAULTS
-from tests.fixtures.app import ProjectDatabase, Serve, ServedProduct, pick_port
+from tests.fixtures.app import ProjectDatabase, Serve, ServedProduct
+from tests.fixtures.ports import open_listener
 
 PROBES = 26  # more than the pool has connections
 ALL_CONNECT_WITHIN_SECONDS = 6  # and before the first one gives up
@@ -39,7 +40,7 @@ class Hanging:
 
 @pytest.fixture
 async def hanging() -> AsyncIterator[Hanging]:
-    listener, host = pick_port(), Hanging()
+    listener, host = open_listener(), Hanging()
     host.url = f"postgresql://u:p@127.0.0.1:{listener.getsockname()[1]}/x"
     server = await asyncio.start_server(host.take, sock=listener)
     yield host

@@ -17,8 +17,9 @@ from basewarden.connections.probe import ServerFacts, check_version, probe
 from basewarden.connections.urls import parse_postgres_url
 from basewarden.core.secret import Secret
 from tests.fakes.hostile_postgres import run_hostile_postgres
-from tests.fixtures.app import ProjectDatabase, pick_port
+from tests.fixtures.app import ProjectDatabase
 from tests.fixtures.pgbouncer import run_pgbouncer
+from tests.fixtures.ports import open_listener, reserve_port
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -55,7 +56,7 @@ async def listen(serve: Serve) -> AsyncIterator[int]:
         finally:
             writer.close()
 
-    listener = pick_port()
+    listener = open_listener()
     server = await asyncio.start_server(handle, sock=listener)
     try:
         yield listener.getsockname()[1]
@@ -124,9 +125,7 @@ async def test_no_free_connection(project: ProjectDatabase) -> None:
 
 
 async def test_a_port_without_a_server_refuses() -> None:
-    listener = pick_port()
-    port = listener.getsockname()[1]
-    listener.close()
+    port = reserve_port()
     assert await reason_of(f"postgresql://u:p@127.0.0.1:{port}/d") is Reason.REFUSED
 
 

@@ -27,7 +27,7 @@ from basewarden.connections.rest.keys import ProjectKey, parse_key
 from basewarden.connections.rest.urls import RestAddress
 from basewarden.core.secret import Secret
 from tests.fakes.hostile import Behave, HostileExchange, HostileServer, always, make_answer, serve_hostile
-from tests.fixtures.app import pick_port
+from tests.fixtures.ports import open_listener
 from tests.fixtures.waiting import wait_until
 
 KEY: ProjectKey = parse_key(Secret("sb_secret_0123456789abcdef"))
@@ -420,7 +420,7 @@ async def test_without_tls_there_is_no_way_down() -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
         writer.close()
 
-    listener = pick_port()
+    listener = open_listener()
     port = listener.getsockname()[1]
     async with await asyncio.start_server(refuse, sock=listener):
         client = RestClient(RestAddress("https", "127.0.0.1", port), KEY, allow_private=True, timeouts=QUICK)

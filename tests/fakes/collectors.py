@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.fixtures.app import pick_port
+from tests.fixtures.ports import open_listener
 from tests.fixtures.serving import serving
 
 TIMEOUT_SECONDS = 15
@@ -42,7 +42,7 @@ class Collector:
 
 @asynccontextmanager
 async def collecting() -> AsyncIterator[Collector]:
-    collector, listener = Collector(), pick_port()
+    collector, listener = Collector(), open_listener()
     collector.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     app = Starlette(routes=[Route("/{path:path}", collector.take, methods=["POST"])])
     async with serving(app, listener):

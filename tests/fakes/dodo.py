@@ -26,7 +26,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from basewarden.core.secret import Secret
-from tests.fixtures.app import Serve, ServedProduct, pick_port
+from tests.fixtures.app import Serve, ServedProduct
+from tests.fixtures.ports import open_listener
 from tests.fixtures.serving import serving
 
 API_KEY = "a-dodo-key-of-the-tests-71c4"
@@ -326,7 +327,7 @@ async def open_dodo() -> AsyncIterator[FakeDodo]:
         Route("/customers/{customer_id}/customer-portal/session", dodo.post_portal, methods=["POST"]),
         Route("/subscriptions/{subscription_id}", dodo.patch_subscription, methods=["PATCH"]),
     ]
-    listener = pick_port()
+    listener = open_listener()
     dodo.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     async with serving(Starlette(routes=routes), listener):
         try:

@@ -19,7 +19,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from basewarden.core.secret import Secret
-from tests.fixtures.app import CERTIFICATES, Serve, ServedProduct, pick_port
+from tests.fixtures.app import CERTIFICATES, Serve, ServedProduct
+from tests.fixtures.ports import open_listener
 from tests.fixtures.serving import serving
 
 CLIENT_ID = "Iv1.5f1d3c7a9b2e4d60"
@@ -164,7 +165,7 @@ async def open_github() -> AsyncIterator[FakeGitHub]:
         Route(USER_PATH, github.get_user),
         Route(EMAILS_PATH, github.get_emails),
     ]
-    listener = pick_port()
+    listener = open_listener()
     github.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     async with serving(Starlette(routes=routes), listener):
         try:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fixtures.app import pick_port
+from tests.fixtures.ports import open_listener
 
 DESCRIPTION = {
     "swagger": "2.0",
@@ -106,7 +106,7 @@ async def be_good(turn: HostileExchange) -> None:
 
 @asynccontextmanager
 async def serve_hostile(behave: Behave = be_good, **options: Any) -> AsyncIterator[HostileServer]:
-    listener = pick_port()
+    listener = open_listener()
     hostile = HostileServer(listener.getsockname()[1], behave)
     writers: list[asyncio.StreamWriter] = []
 

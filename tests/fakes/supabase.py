@@ -16,7 +16,7 @@ from typing import Any
 
 from pgrest.server import RestServer
 from pgrest.settings import load_settings
-from tests.fixtures.app import pick_port
+from tests.fixtures.ports import open_listener
 from tests.fixtures.serving import serving
 
 _BROWSERS = ("Mozilla/", "Chrome/", "Safari/")
@@ -153,7 +153,7 @@ async def answer(send: Any, status: int, body: bytes, kind: bytes) -> None:
 
 @asynccontextmanager
 async def serve_supabase() -> AsyncIterator[Supabase]:
-    listener = pick_port()
+    listener = open_listener()
     supabase = Supabase()
     supabase.origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
     async with serving(supabase, listener):

@@ -19,8 +19,9 @@ from basewarden.journal.live.events import StreamMessage
 from basewarden.journal.live.positions import JournalSnapshot, StreamPosition, parse_position
 from basewarden.journal.live.subscriber import MAX_PENDING_BYTES
 from basewarden.settings import Settings
-from tests.fixtures.app import PASSWORD, Serve, pick_port, serve_product
+from tests.fixtures.app import PASSWORD, Serve, serve_product
 from tests.fixtures.bench import Bench, BenchAgent, OwnWorkshop, Workshop
+from tests.fixtures.ports import open_listener
 from tests.fixtures.serving import GRACE_SECONDS
 from tests.fixtures.waiting import wait_until
 
@@ -354,7 +355,7 @@ async def test_streams_end_when_the_server_stops(own_workshop: OwnWorkshop, sett
     bench = await (await own_workshop.open({})).bench(_NOTES)
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
-        async with serve_product(settings, pick_port()) as stopping:
+        async with serve_product(settings, open_listener()) as stopping:
             address = f"http://127.0.0.1:{stopping.port}"
             client = httpx.AsyncClient(base_url=address, cookies=bench.person.cookies, trust_env=False)
             person = await stack.enter_async_context(client)

@@ -24,8 +24,9 @@ from basewarden.operations.upkeep.backup import make_backup
 from basewarden.operations.upkeep.restore import restore_backup
 from basewarden.settings import Settings
 from basewarden.vault import list_sealed_columns
-from tests.fixtures.app import PASSWORD, ProjectDatabase, ServedProduct, pick_port, serve_product
+from tests.fixtures.app import PASSWORD, ProjectDatabase, ServedProduct, serve_product
 from tests.fixtures.bench import OwnWorkshop
+from tests.fixtures.ports import open_listener
 from tests.fixtures.postgres import PostgresServer
 from tests.fixtures.sql import run_sql
 
@@ -45,7 +46,7 @@ def move(settings: Settings, dsn: str) -> Settings:
 
 @asynccontextmanager
 async def serving_on(settings: Settings) -> AsyncIterator[ServedProduct]:
-    listener = pick_port()
+    listener = open_listener()
     own = settings.model_copy(update={"origin": f"http://127.0.0.1:{listener.getsockname()[1]}"})
     async with serve_product(own, listener) as product:
         yield product

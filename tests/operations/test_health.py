@@ -23,7 +23,8 @@ from basewarden.db.embedded.cluster import find_cluster, find_postmaster
 from basewarden.db.migrations.migrate import migrate
 from basewarden.operations import Health
 from basewarden.web.assets import ensure_assets
-from tests.fixtures.app import Serve, ServedProduct, make_settings, pick_port, serve_product
+from tests.fixtures.app import Serve, ServedProduct, make_settings, serve_product
+from tests.fixtures.ports import open_listener
 from tests.fixtures.waiting import wait_until
 
 MOST_SECONDS = 2.0
@@ -79,7 +80,7 @@ async def serving_on(server: OwnServer) -> AsyncIterator[ServedProduct]:
     await server.embedded.create_database("basewarden")
     dsn = server.embedded.dsn("basewarden")
     await asyncio.to_thread(migrate, Secret(dsn))
-    listener = pick_port()
+    listener = open_listener()
     settings = make_settings(dsn, f"http://127.0.0.1:{listener.getsockname()[1]}")
     async with serve_product(settings, listener) as product:
         yield product

@@ -8,8 +8,9 @@ import pytest
 
 from basewarden.proposals import Claims
 from tests.chaos.serving import Deployment, serving
-from tests.fixtures.app import PASSWORD, make_client, pick_port
+from tests.fixtures.app import PASSWORD, make_client
 from tests.fixtures.bench import OwnWorkshop, wait_for_lock
+from tests.fixtures.ports import reserve_port
 from tests.fixtures.sql import run_sql
 from tests.fixtures.waiting import wait_until
 from tests.proposals.held_messages import hold_messages
@@ -21,8 +22,7 @@ def make_deployment(shop: ProposalShop) -> Deployment:
     settings = shop.bench.product.settings
     assert settings.encryption_key is not None
     assert settings.secret is not None
-    with pick_port() as held:
-        port = held.getsockname()[1]
+    port = reserve_port()
     return Deployment(settings.database_url.reveal(), port, settings.encryption_key.reveal(), settings.secret.reveal())
 
 

@@ -14,7 +14,8 @@ from basewarden.serve import make_config
 from basewarden.web.budgets import RequestBudgets
 from basewarden.web.guard import ConnectionGuard, GuardedConnection, find_network, is_in
 from basewarden.web.protocol import GuardedProtocol
-from tests.fixtures.app import make_settings, pick_port
+from tests.fixtures.app import make_settings
+from tests.fixtures.ports import open_listener
 from tests.fixtures.serving import serving
 from tests.web.raw import connected, read_answer, read_to_end
 
@@ -36,7 +37,7 @@ class NoticingGuard(ConnectionGuard):
 
 @asynccontextmanager
 async def served(app: Any, **budgets: Any) -> AsyncIterator[tuple[int, NoticingGuard]]:
-    guard, listener = NoticingGuard(RequestBudgets(**budgets)), pick_port()
+    guard, listener = NoticingGuard(RequestBudgets(**budgets)), open_listener()
     async with serving(app, listener, http=partial(GuardedProtocol, guard=guard)):
         yield listener.getsockname()[1], guard
 

@@ -14,17 +14,13 @@ from typing import IO, Any
 
 import httpx
 
-from tests.fixtures.app import make_client, pick_port
+from tests.fixtures.app import make_client
+from tests.fixtures.ports import reserve_port
 from tests.fixtures.waiting import wait_until
 
 CHECKOUT = Path(__file__).parents[3]
 START_SECONDS = 30
 SECRET = "a secret of at least thirty-two bytes"
-
-
-def free_port() -> int:
-    with pick_port() as held:
-        return int(held.getsockname()[1])
 
 
 def command(*arguments: str) -> list[str]:
@@ -133,7 +129,7 @@ async def starting_rest(
 ) -> AsyncIterator[Rest]:
     """From the moment that the process exists, whether or not it comes up."""
     with tempfile.TemporaryDirectory() as folder:
-        port, admin_port = free_port(), free_port()
+        port, admin_port = reserve_port(), reserve_port()
         given = {
             "db-uri": dsn,
             "db-anon-role": "web_anon",

@@ -16,9 +16,10 @@ import pytest
 from basewarden.cli import main
 from pgrest.server.protocol import LONGEST_HEAD
 from pgrest.wire.large import LARGE_BYTES
+from tests.fixtures.ports import reserve_port
 from tests.fixtures.waiting import wait_until
 from tests.pgrest.server.conftest import LOGIN, PASSWORD, as_login
-from tests.pgrest.server.rest_process import SECRET, Rest, free_port, run_command, running_rest
+from tests.pgrest.server.rest_process import SECRET, Rest, run_command, running_rest
 from tests.pgrest.test_writes import sign
 
 WHOAMI = "/rpc/whoami"
@@ -300,7 +301,7 @@ async def test_libpqs_own_variables_name_the_database(command: RestCommand, quie
 async def test_a_running_server_can_be_asked_whether_it_is_ready(command: RestCommand, quiet_rest: Rest) -> None:
     code, out, _ = await command.run("--ready", str(quiet_rest.conf))
     assert (code, out) == (0, f"OK: http://127.0.0.1:{quiet_rest.settings['admin-server-port']}/ready\n")
-    port = str(free_port())
+    port = str(reserve_port())
     code, _, err = await command.run("--ready", PGRST_ADMIN_SERVER_PORT=port, PGRST_ADMIN_SERVER_HOST="127.0.0.1")
     assert (code, err) == (1, f"ERROR: connection refused to http://127.0.0.1:{port}/ready\n")
     code, _, err = await command.run("--ready")

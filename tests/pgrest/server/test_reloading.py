@@ -13,18 +13,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.fixtures.ports import reserve_port
 from tests.fixtures.postgres import PostgresServer
 from tests.fixtures.waiting import wait_until
 from tests.pgrest.server.conftest import LOGIN, as_login
-from tests.pgrest.server.rest_process import (
-    Rest,
-    free_port,
-    is_alive,
-    is_listening,
-    list_children,
-    running_rest,
-    starting_rest,
-)
+from tests.pgrest.server.rest_process import Rest, is_alive, is_listening, list_children, running_rest, starting_rest
 from tests.pgrest.test_writes import sign
 
 PRE_CONFIG = """
@@ -108,7 +101,7 @@ async def test_signals_reload_the_file_and_the_schema(shop: str, login: None, ad
     async with running_rest(as_login(shop), db_channel_enabled=False) as rest:
         token = sign({"role": "web_reader"})
         assert (await rest.http.get("/customers", headers={"authorization": token})).status_code == 200
-        elsewhere = free_port()
+        elsewhere = reserve_port()
         await rest.reconfigure(
             jwt_secret="quite another secret of thirty-two bytes", db_max_rows=1, server_port=elsewhere
         )

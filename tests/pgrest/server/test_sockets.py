@@ -7,7 +7,7 @@ import pytest
 from pgrest.server.errors import GivingUpError
 from pgrest.server.sockets import bind, describe_address
 from pgrest.settings import Binding
-from tests.pgrest.server.rest_process import free_port
+from tests.fixtures.ports import reserve_port
 
 
 def reaches(family: socket.AddressFamily, address: str, port: int) -> bool:
@@ -31,7 +31,7 @@ def can_use_six() -> bool:
 def test_each_host_is_heard_where_it_should_be(host: str, four: bool, six: bool | None) -> None:
     if six and not can_use_six():
         pytest.skip("this machine has no IPv6")
-    listener, admin = bind(Binding(host=host, port=free_port()))
+    listener, admin = bind(Binding(host=host, port=reserve_port()))
     with listener:
         port = listener.getsockname()[1]
         assert admin is None
@@ -43,13 +43,13 @@ def test_each_host_is_heard_where_it_should_be(host: str, four: bool, six: bool 
 
 def test_a_port_that_is_taken_leaves_nothing_open() -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", free_port()))
+        taken.bind(("127.0.0.1", reserve_port()))
         taken.listen()
         with pytest.raises(GivingUpError, match="admin-server-port"):
             bind(
                 Binding(
                     host="127.0.0.1",
-                    port=(port := free_port()),
+                    port=(port := reserve_port()),
                     admin_host="127.0.0.1",
                     admin_port=taken.getsockname()[1],
                 )
