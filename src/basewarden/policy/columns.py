@@ -1,7 +1,8 @@
 """What follows in one database from rules about columns: what else shows their values, and is refused with them.
 
-A column that is generated from a hidden one is hidden. A view that reads one is no table of the caller's. What a
-constraint or a foreign key compares with one may not be written, since whether the write succeeds would tell its value.
+A column that is generated from a hidden one is hidden. A view that reads one is no table of the caller's; nor is a
+table whose hidden column is not there any more, since it may have another name now. What a constraint or a foreign key
+compares with a hidden column may not be written, since whether the write succeeds would tell its value.
 """
 
 from collections import defaultdict
@@ -18,7 +19,8 @@ _NO_RULES = ColumnRules()
 def apply_column_rules(policy: Policy, schema: Schema, facts: ColumnFacts) -> Policy:
     """The policy as it is on this snapshot. Without this step, a policy with rules about columns allows nothing."""
     rules = _spread_rules(policy.columns, schema, facts)
-    refused = _find_views(rules, policy.functions or frozenset(), facts)
+    lost = _find_tables_that_lost_one(policy.columns, schema, facts)
+    refused = _find_refused(rules, policy.functions or frozenset(), facts, lost)
     tables = frozenset(schema.tables) if policy.tables is None else policy.tables
     return replace(policy, tables=tables - refused, columns=rules, guards=_make_guards(rules, schema, facts))
 
@@ -59,9 +61,28 @@ def _add(rules: dict[Name, ColumnRules], schema: Schema, table: Name, more: Colu
         rules[table] = _join(rules.get(table, _NO_RULES), known)
 
 
-def _find_views(rules: Mapping[Name, ColumnRules], functions: AbstractSet[Name], facts: ColumnFacts) -> frozenset[Name]:
-    """Those that read a hidden column anywhere, or through a function or another view that may."""
-    refused: set[Name] = set()
+def _find_tables_that_lost_one(
+    given: Mapping[Name, ColumnRules], schema: Schema, facts: ColumnFacts
+) -> frozenset[Name]:
+    """Those that do not have a column any more that a rule names, with their children and parents."""
+    lost = {
+        name for name, one in given.items() if name in schema.tables and one.hidden - schema.tables[name].columns.keys()
+    }
+    is_changed = bool(lost)
+    while is_changed:
+        before = len(lost)
+        for family in facts.families:
+            if not lost.isdisjoint(family):
+                lost.update(family)
+        is_changed = len(lost) > before
+    return frozenset(lost)
+
+
+def _find_refused(
+    rules: Mapping[Name, ColumnRules], functions: AbstractSet[Name], facts: ColumnFacts, lost: AbstractSet[Name]
+) -> frozenset[Name]:
+    """`lost`, and views that read a hidden column or of those, or what may show any: functions, texts, statistics."""
+    refused = set(lost)
     is_changed = True
     while is_changed:
         found = {name for name, view in facts.views.items() if _shows_hidden(view, rules, functions, refused)}
@@ -73,7 +94,7 @@ def _find_views(rules: Mapping[Name, ColumnRules], functions: AbstractSet[Name],
 def _shows_hidden(
     view: ViewFacts, rules: Mapping[Name, ColumnRules], functions: AbstractSet[Name], refused: AbstractSet[Name]
 ) -> bool:
-    if not view.functions <= functions:
+    if view.may_show_any or not view.functions <= functions:
         return True
     for relation, column in view.columns:
         hidden = rules.get(relation, _NO_RULES).hidden

@@ -14,10 +14,10 @@ PARTITIONS = Statement(
     "WHERE relispartition AND relkind IN ('r', 'p', 'f')"
 )
 """Partitions with the table that they are part of."""
-# Functions of PostgreSQL's own that run SQL which they are given, or write large objects.
-_RUNNERS = (
-    r"'^(query_to_xml|cursor_to_xml|table_to_xml|schema_to_xml|database_to_xml|ts_stat$|ts_rewrite$|lo_|lowrite$)'"
-)
+RUNS_SQL = "query_to_xml|cursor_to_xml|table_to_xml|schema_to_xml|database_to_xml|ts_stat$|ts_rewrite$"
+"""Functions of PostgreSQL's own that run SQL which they are given, or read a table that they are told; a pattern."""
+# These write large objects.
+_RUNNERS = f"'^({RUNS_SQL}|lo_|lowrite$)'"
 
 
 def _class(name: str) -> str:

@@ -11,6 +11,7 @@ import msgspec
 
 from pgrest.config import Name
 from pgrest.schema.catalog_version import FIRST_OWN_OID
+from pgrest.schema.code import RUNS_SQL
 from pgrest.schema.introspection import SPELL_NAMES
 from pgrest.sql.text import Statement
 from pgrest.wire.connection import DbConnection
@@ -19,9 +20,26 @@ _BEGIN = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 _COMMIT = Statement("COMMIT")
 # A row as a whole is no dependency on its columns in the catalogue; only the stored tree shows it.
 _WHOLE_ROW = "':varattno 0 '"
-# Functions in C are a server's or an extension's, and read no tables by themselves.
-_VIEWS = f"""
-SELECT coalesce(json_agg(json_build_array(n.nspname, c.relname, strpos(w.ev_action::text, {_WHOLE_ROW}) > 0,
+# Nor is what is PostgreSQL's own. Statistics hold values of columns; statements of others have such values in them.
+_TELLING_FUNCTIONS = (
+    f"'^({RUNS_SQL}|pg_(cursor|prepared_statement|stat_get_activity|stat_get_backend_activity)$|pg_read_(binary_)?file$"
+    "|pg_logical_slot_(get|peek)_)'"
+)
+_TELLING_RELATIONS = (
+    "'^pg_(cursors|prepared_statements|stat_activity|statistic|statistic_ext_data|stats|stats_ext|stats_ext_exprs)$'"
+)
+# Most functions in C are a server's or an extension's, and read no tables by themselves; those that return rows and are
+# not immutable may, as `crosstab` does. An aggregate runs functions of its own.
+_MAY_READ = f"""
+  p.oid >= {FIRST_OWN_OID} AND (l.lanname NOT IN ('internal', 'c')
+    OR l.lanname = 'c' AND p.proretset AND p.provolatile <> 'i'
+    OR p.prokind = 'a' AND EXISTS (SELECT FROM pg_aggregate a
+      JOIN pg_proc own ON own.oid IN (aggtransfn, aggfinalfn, aggcombinefn, aggmtransfn, aggminvtransfn, aggmfinalfn)
+      JOIN pg_language ol ON ol.oid = own.prolang
+      WHERE a.aggfnoid = p.oid AND ol.lanname NOT IN ('internal', 'c')))
+"""
+_VIEWS = rf"""
+SELECT coalesce(json_agg(json_build_array(n.nspname, c.relname, strpos(t.tree, {_WHOLE_ROW}) > 0,
   (SELECT coalesce(json_agg(DISTINCT jsonb_build_array(rn.nspname, r.relname, a.attname)), '[]')
    FROM pg_depend d JOIN pg_class r ON r.oid = d.refobjid JOIN pg_namespace rn ON rn.oid = r.relnamespace
    LEFT JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = d.refobjsubid AND d.refobjsubid <> 0
@@ -32,10 +50,15 @@ SELECT coalesce(json_agg(json_build_array(n.nspname, c.relname, strpos(w.ev_acti
    JOIN pg_proc p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode::oid END
    JOIN pg_namespace pn ON pn.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
    WHERE d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
-     AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
-     AND p.oid >= {FIRST_OWN_OID} AND l.lanname NOT IN ('internal', 'c'))
+     AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) AND {_MAY_READ}),
+  EXISTS (SELECT FROM regexp_matches(t.tree, ':(funcid|relid) (\d{{1,5}}) ', 'g') AS found(parts)
+    LEFT JOIN pg_proc p ON found.parts[1] = 'funcid' AND p.oid = found.parts[2]::oid
+    LEFT JOIN pg_class r ON found.parts[1] = 'relid' AND r.oid = found.parts[2]::oid
+    WHERE found.parts[2]::oid < {FIRST_OWN_OID}
+      AND (p.proname ~ {_TELLING_FUNCTIONS} OR r.relname ~ {_TELLING_RELATIONS}))
 )), '[]')
 FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL (SELECT w.ev_action::text AS tree OFFSET 0) AS t
 WHERE c.relkind IN ('v', 'm') AND c.oid >= {FIRST_OWN_OID}
 """
 _FAMILIES = f"""
@@ -84,11 +107,15 @@ WHERE a.attgenerated <> '' AND NOT a.attisdropped AND c.oid >= {FIRST_OWN_OID}
 
 
 class ViewFacts(NamedTuple):
-    """What a view reads. A relation without a column is one of which no column is read."""
+    """What a view reads. A relation without a column is one of which no column is read.
+
+    `may_show_any`: what its rows show follows from texts or statistics, and may be values of any table.
+    """
 
     uses_whole_rows: bool
     columns: tuple[tuple[Name, str | None], ...]
     functions: frozenset[Name]
+    may_show_any: bool = False
 
 
 class ColumnGroup(NamedTuple):
@@ -116,7 +143,7 @@ class ColumnFacts:
 
 
 _decode_views = msgspec.json.Decoder(
-    list[tuple[str, str, bool, list[tuple[str, str, str | None]], list[tuple[str, str]]]]
+    list[tuple[str, str, bool, list[tuple[str, str, str | None]], list[tuple[str, str]], bool]]
 ).decode
 _decode_families = msgspec.json.Decoder(list[tuple[str, str, str, str]]).decode
 _decode_groups = msgspec.json.Decoder(list[tuple[str, str, bool, frozenset[str]]]).decode
@@ -139,11 +166,12 @@ async def load_column_facts(conn: DbConnection) -> ColumnFacts:
 def _read_views(data: bytes) -> Mapping[Name, ViewFacts]:
     """A view has one rule for reading it, and may have others for writes."""
     found: dict[Name, ViewFacts] = {}
-    for schema, name, is_whole, columns, functions in _decode_views(data):
+    for schema, name, is_whole, columns, functions, may_show_any in _decode_views(data):
         before = found.get((schema, name), ViewFacts(uses_whole_rows=False, columns=(), functions=frozenset()))
         found[schema, name] = ViewFacts(
             is_whole or before.uses_whole_rows,
             (*before.columns, *(((one[0], one[1]), one[2]) for one in columns)),
             before.functions.union(functions),
+            may_show_any or before.may_show_any,
         )
     return found
