@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from tests.fixtures.app import PASSWORD
+from tests.fixtures.bench import Workshop
 from tests.fixtures.sql import run_sql
-from tests.proposals.shop import ADD_LOG, ADD_LOG_TWICE, ProposalShop
+from tests.proposals.shop import ADD_LOG, ADD_LOG_TWICE, ProposalShop, open_shop
 
 UNKNOWN = "01890000-0000-7000-8000-000000000000"
 PAID = ("PATCH", "/orders?id=eq.11", {"status": "paid"})
@@ -479,3 +480,26 @@ async def test_a_result_shows_what_the_agent_may_see_now(shop: ProposalShop) -> 
     assert (await shop.approve(masked)).status_code == 200
     assert (await shop.poll(masked))["result"]["body"][0]["name"] == "•••"
     assert await show(columns=None) == [True, True, True]
+
+
+async def test_a_result_shows_no_column_that_follows_from_a_hidden_one(workshop: Workshop) -> None:
+    """Nor one whose name was written in another way."""
+    bench = await workshop.bench("""
+        CREATE TABLE people (id int PRIMARY KEY, mail text, vip bool, host text GENERATED ALWAYS AS (split_part(mail, '@', 2)) STORED);
+        INSERT INTO people VALUES (1, 'ada@secret'), (2, 'ada@secret'), (3, 'ada@secret');
+    """)
+    shop = await open_shop(bench)
+    proposals = [
+        await shop.propose(
+            "PATCH", f"/people?id=eq.{number}&select={select}", {"vip": True}, Prefer="return=representation"
+        )
+        for number, select in ((1, "id,host"), (2, 'id,x:"ma\\il"'), (3, "id,vip"))
+    ]
+    for one in proposals:
+        assert (await shop.approve(one)).status_code == 200
+    bodies = [(await shop.poll(one))["result"].get("body") for one in proposals]
+    assert bodies == [[{"id": 1, "host": "secret"}], [{"id": 2, "x": "ada@secret"}], [{"id": 3, "vip": True}]]
+    agent = f"/api/connections/{bench.connection_id}/agents/{shop.agent.id}"
+    assert (await bench.person.patch(agent, json={"columns": {"people": {"mail": "mask"}}})).status_code == 200
+    bodies = [(await shop.poll(one))["result"].get("body") for one in proposals]
+    assert bodies == [None, None, [{"id": 3, "vip": True}]]

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Awaitable, Coroutine, Sequence
-from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -152,8 +151,7 @@ class DataAPI:
         """What became of an agent's proposal, for that agent alone."""
         if rest is None or scope["method"] != "GET":
             raise NotFound
-        add_reads = partial(self._backends.add_reads, project, caller)
-        answer = await answer_poll(self._proposals, caller, rest[1:], add_reads)
+        answer = await answer_poll(self._proposals, self._backends, project, caller, rest[1:])
         await self._send_answer(send, answer, find_audience(scope["headers"], has_token=True))
 
     async def _rest(self, scope: Any, receive: Any, send: Any, project: AnyProject, caller: Caller, path: str) -> None:

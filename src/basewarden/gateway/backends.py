@@ -48,6 +48,12 @@ class Backends:
             schema = await (project.find_schema() if isinstance(project, ApiProject) else project.schema())
             raise await self._proposer.propose(caller, call, held, schema) from None
 
+    async def apply_column_rules(self, project: AnyProject, caller: Caller) -> Caller:
+        """The caller with its policy as it is on the project's snapshot. Raises PgrestError or DatabaseError."""
+        if isinstance(project, ApiProject):
+            return caller
+        return await project.apply_column_rules(caller, await project.schema())
+
     async def add_reads(self, project: AnyProject, caller: Caller, call: RestCall) -> None:
         """Stores what the answer to a request shows, before an answer that is there already is shown.
 
