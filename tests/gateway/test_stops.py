@@ -87,7 +87,7 @@ async def test_a_stopped_agent_is_answered_why_until_it_may_go_on(
     assert await bench.rows("SELECT body FROM notes") == [{"body": "three"}]
 
 
-@pytest.mark.parametrize("way", ["agent", "connection", "revoked"])
+@pytest.mark.parametrize("way", ["agent", "connection", "revoked", "rotated"])
 async def test_a_freeze_ends_what_is_running(workshop: Workshop, way: str) -> None:
     bench = await workshop.bench(_SLOW)
     agent, other = await bench.agent(), await bench.agent()
@@ -95,6 +95,8 @@ async def test_a_freeze_ends_what_is_running(workshop: Workshop, way: str) -> No
     await wait_for_sleepers(bench, 3)
     if way == "revoked":
         await press(bench, f"agents/{agent.id}", method="DELETE", json=None)
+    elif way == "rotated":
+        await press(bench, f"agents/{agent.id}/rotate")
     else:
         await press(bench, f"agents/{agent.id}/freeze" if way == "agent" else "freeze")
     expected = {"agent": (423, "agent_frozen"), "connection": (423, "connection_frozen")}

@@ -135,6 +135,8 @@ class Agents:
     ) -> tuple[Agent, str] | None:
         """Makes a new token, which cannot be shown again; the old one is invalid at once, everywhere.
 
+        Running requests have the old one, so they end: it may have been stolen, and a body may take minutes to arrive.
+
         With `known_hint`, None if that is not the hint of the token any more: the form was sent twice. Raises NotFound.
         """
         token, connection_id = make_checked_token(TOKEN_PREFIX), member.connection.id
@@ -142,6 +144,7 @@ class Agents:
         agent = await queries.replace_token(session, connection_id, agent_id, values, known=known_hint)
         if agent is not None:
             await self._listener.announce(session, AGENT_TOPIC, str(agent_id))
+            await self._listener.announce(session, STOP_TOPIC, Stop("revoked", agent_id).encode())
             for kind in (EventKind.AGENT_TOKEN_REVOKED, EventKind.AGENT_TOKEN_MADE):
                 await self._record(session, member, kind, agent, client_info)
             return agent, token
