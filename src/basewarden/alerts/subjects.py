@@ -1,7 +1,8 @@
 """Reads in the journal what waiting events are about, and says it in words.
 
 A message leaves this deployment, so it holds no value of a row. It holds no label either: agents choose the labels of
-their sessions, and a text of an agent's choice in an email of ours could be an attack.
+their sessions, and a text of an agent's choice in an email of ours could be an attack. Nor does it name a table that an
+agent has asked for with more than a word.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -69,7 +70,7 @@ async def _read_refused(session: AsyncSession, waiting: Sequence[WaitingEvent]) 
 
 
 def _describe_refusal(waiting: WaitingEvent, refusal: JournalRefusal) -> Subject:
-    agent, what = make_brief(refusal.agent_name), describe_refused(refusal)
+    agent, what = make_brief(refusal.agent_name), describe_refused(refusal, is_message=True)
     times = f" ({count_things(waiting.count, 'time')})" if waiting.count > 1 else ""
     reason = explain_refusal(refusal)
     return Subject(

@@ -8,6 +8,8 @@ from basewarden.journal.sessions.titles import show_name
 
 CONDITIONS_SHOWN = 2
 COLUMNS_SHOWN = 2
+_RPC = "rpc/"
+_WORD = re.compile(r"\w+")
 _CONDITION = re.compile(r"(\w+)=(?:eq|neq|gt|gte|lt|lte|in|is|like|ilike)\.…")
 _REFUSED_VERBS = {"POST": "add to", "PUT": "add to", "PATCH": "change", "DELETE": "delete", "GET": "read"}
 _NOT_DONE = {"POST": "added", "DELETE": "deleted"}
@@ -46,10 +48,18 @@ REFUSAL_TITLES = {
 """The reasons as filters of the list name them."""
 
 
-def describe_refused(refusal: JournalRefusal) -> str:
-    """Returns "delete orders": what a refused request was to do."""
+def describe_refused(refusal: JournalRefusal, *, is_message: bool = False) -> str:
+    """Returns "delete orders": what a refused request was to do.
+
+    In a message that leaves this deployment, a name of several words is left out: the agent has sent it, and it may be
+    none of a table but a sentence of the agent's.
+    """
     verb = _REFUSED_VERBS.get(refusal.method, refusal.method)
-    return f"{verb} {show_name((refusal.table or '').rpartition('.')[2])}".strip()
+    table = refusal.table or ""
+    name = table.rpartition(".")[2]
+    if is_message and name and not _WORD.fullmatch(name):
+        return f"{verb} {'a function' if table.startswith(_RPC) else 'a table'}"
+    return f"{verb} {show_name(name)}".strip()
 
 
 def explain_refusal(refusal: JournalRefusal) -> str:
