@@ -7,6 +7,7 @@ import pytest
 
 from basewarden.alerts.collecting import AlertCollector
 from basewarden.alerts.digest import FAILING_PAUSE, MAX_MESSAGES_AN_HOUR, PAUSE, RecentMessages, is_due
+from basewarden.journal import RefusalLog
 from tests.alerts.conftest import NOTES, add_alert, block, check_signature, receive
 from tests.fakes.hostile import HostileServer
 from tests.fixtures.bench import Bench, Workshop
@@ -100,6 +101,27 @@ async def test_what_an_agent_calls_its_session_is_in_no_message(workshop: Worksh
     assert all(b"evil.example" not in heard.body for heard in receiver.heard)
 
 
+async def test_a_sentence_that_an_agent_asks_for_as_a_table_is_in_no_message(
+    workshop: Workshop, receiver: HostileServer
+) -> None:
+    """Refused whether there is such a table or not, so its name is a text of the agent's choice."""
+    bench = await workshop.bench(NOTES)
+    await add_alert(bench, receiver, events=["write_refused"])
+    agent = await bench.agent(name="Reader", access="read", tables=["notes"])
+    for path in ("/Your account was hacked, call 555", "/rpc/Please sign in again at evil", "/evil"):
+        assert (await agent.http.post(path, json={})).status_code == 403
+    await bench.product.registry.get(RefusalLog).flush()
+    [message] = await receive(receiver)
+    texts = [item["text"] for item in message["data"]["items"]]
+    assert sorted(text.partition(".")[0] for text in texts) == [
+        "Reader: add to a function",
+        "Reader: add to a table",
+        "Reader: add to evil",
+    ]
+    assert b"hacked" not in receiver.heard[0].body
+    assert b"sign in" not in receiver.heard[0].body
+
+
 async def test_only_chosen_events_of_the_own_connection_are_messages(
     workshop: Workshop, receiver: HostileServer
 ) -> None:
@@ -157,6 +179,17 @@ async def test_an_event_of_a_newer_release_waits_for_it_and_holds_up_no_other(
     [message] = await receive(receiver)
     assert message["type"] == "write_refused"
     assert await bench.query("SELECT event FROM alert_events WHERE alert_id = %s", alert.id) == [("a_newer_one",)]
+
+
+async def test_an_alert_with_an_event_of_a_newer_release_is_shown(workshop: Workshop, receiver: HostileServer) -> None:
+    """While a release rolls out, or after it was taken back."""
+    bench = await workshop.bench(NOTES)
+    alert = await add_alert(bench, receiver, events=["write_refused"])
+    await bench.query("UPDATE alerts SET events = events || '{of_a_newer_release}' WHERE id = %s", alert.id)
+    assert (await alert.read())["events"] == ["write_refused"]
+    for page in ("alerts", f"alerts/{alert.id}"):
+        answer = await bench.person.get(f"/c/{bench.connection_id}/{page}")
+        assert (answer.status_code, "Request blocked" in answer.text) == (200, True)
 
 
 async def test_an_alert_that_is_off_collects_nothing(workshop: Workshop, receiver: HostileServer) -> None:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from basewarden.accounts import ClientInfoDep, find_user
 from basewarden.alerts import queries
 from basewarden.alerts.errors import AlertDisabled, AlertExists, NotSigned, TooManyAlerts
-from basewarden.alerts.events import AlertEventName
+from basewarden.alerts.events import EVENTS, AlertEventName
 from basewarden.alerts.models import Alert, AlertChannel, AlertDelivery, DisabledReason
 from basewarden.alerts.schemas import (
     AlertCreate,
@@ -134,7 +134,7 @@ async def show_alert(session: ReadSession | WriteSession, alert: Alert) -> Alert
         id=alert.id,
         channel=AlertChannel(alert.channel),
         target=await describe_target(session, alert),
-        events=[AlertEventName(event) for event in alert.events],
+        events=[AlertEventName(event) for event in alert.events if event in EVENTS],  # a newer release knows others
         state=alert.state,
         failing_since=alert.failing_since,
         disabled_at=alert.disabled_at,
