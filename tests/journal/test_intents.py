@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from basewarden.core.ids import make_id
 from basewarden.journal import (
     Image,
     IntentOutcome,
@@ -118,6 +119,23 @@ async def test_the_truth_that_comes_late_counts_and_only_once(journal_db: Journa
         make_outcome(journal_db, recorded, make_row(2))
     )  # settled: it changes nothing more
     assert [(row["row_key"], row["after"]) for row in await journal_db.rows(_ROWS)] == [('["1"]', '{"id":1}')]
+
+
+async def test_what_was_counted_is_corrected_once(journal_db: JournalDatabase) -> None:
+    """An outcome is stored again where the answer to COMMIT was lost."""
+    recorder = await journal_db.recorder()
+    agent_id = make_id()
+    await journal_db.admin.execute(
+        "INSERT INTO agents (id, connection_id, name, token_hash, token_hint, access, max_rows_per_write,"
+        " max_writes_per_session) VALUES (%s, %s, 'x', '\\x00', 'x', 'write', 100, 100)",
+        (agent_id, journal_db.connection_id),
+    )
+    caller = journal_db.caller(caller_id=agent_id, max_rows_per_hour=100)
+    await recorder.record(make_intent(journal_db, caller=caller, reserve=20))
+    recorded = await recorder.record(make_intent(journal_db, caller=caller, reserve=10))
+    for _ in range(2):
+        assert await recorder.store_outcome(make_outcome(journal_db, recorded, make_row(1)))
+    assert await journal_db.rows("SELECT rows_written FROM agent_use") == [{"rows_written": 21}]
 
 
 async def test_it_is_kept_while_our_database_is_away(journal_db: JournalDatabase) -> None:

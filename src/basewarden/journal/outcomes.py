@@ -1,7 +1,7 @@
 """Queues the outcomes of intents until they are stored: no other process knows them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -85,12 +85,17 @@ class OutcomeQueue:
 async def _store(connection: DbConnection, outcomes: Sequence[IntentOutcome]) -> None:
     await connection.run([Statement("BEGIN")])
     placed = [(outcome, await _reserve_extra_positions(connection, outcome)) for outcome in outcomes]
-    settled = [
+    stored, *_ = await connection.run(statements.store_outcomes(placed))
+    await connection.run([*_settle(outcomes, statements.read_finished(stored)), Statement("COMMIT")])
+
+
+def _settle(outcomes: Sequence[IntentOutcome], finished: Collection[UUID]) -> list[Statement]:
+    """Corrects what was counted, once for a write: an outcome is stored again where the answer to COMMIT was lost."""
+    return [
         settle_use(outcome.recorded.counted, outcome.rows)
         for outcome in outcomes
-        if outcome.recorded.counted is not None and outcome.rows is not None
+        if outcome.recorded.write_id in finished and outcome.recorded.counted is not None and outcome.rows is not None
     ]
-    await connection.run([*statements.store_outcomes(placed), *settled, Statement("COMMIT")])
 
 
 async def _reserve_extra_positions(connection: DbConnection, outcome: IntentOutcome) -> int:

@@ -304,13 +304,18 @@ def reserve_positions(session_id: UUID, count: int) -> Statement:
 def store_outcomes(outcomes: Sequence[tuple[IntentOutcome, int]]) -> list[Statement]:
     """Stores outcomes in one transaction; each comes with the position before its changes beyond the reserved ones.
 
-    A write that already has an outcome is unchanged, unless that was unknown.
+    A write that already has an outcome is unchanged, unless that was unknown. The first statement returns the others.
     """
     rows = (msgspec.json.encode(row) for outcome, more in outcomes for row in _outcome_rows(outcome, more))
     return [
         _update_outcomes([outcome for outcome, _ in outcomes]),
         *(_insert_outcome_mutations(chunk) for chunk in _chunk(rows)),
     ]
+
+
+def read_finished(rows: Rows) -> frozenset[UUID]:
+    """Reads the writes whose outcome was stored now."""
+    return frozenset(UUID((row[0] or b"").decode()) for row in rows.rows)
 
 
 def _update_outcomes(outcomes: Sequence[IntentOutcome]) -> Statement:
@@ -337,9 +342,11 @@ def _update_outcomes(outcomes: Sequence[IntentOutcome]) -> Statement:
             FROM json_to_recordset($1::json) AS f(
                 id uuid, state text, mutation_count int4, more_tables text[], unseen jsonb, change_counts json)
             WHERE w.id = f.id AND w.state IN ('pending', 'unknown')
-            RETURNING w.id, f.mutation_count)
-        DELETE FROM journal_mutations AS m USING finished AS f
-        WHERE m.write_id = f.id AND f.mutation_count IS NOT NULL
+            RETURNING w.id, f.mutation_count),
+        replaced AS (
+            DELETE FROM journal_mutations AS m USING finished AS f
+            WHERE m.write_id = f.id AND f.mutation_count IS NOT NULL)
+        SELECT id::text FROM finished
         """,
         (msgspec.json.encode(rows),),
     )
