@@ -116,6 +116,10 @@ def check_claims(claims: dict[str, Any]) -> dict[str, Any]:
 def check_future(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:  # it could be stored, and not be read again
+        raise ValueError("is too far in the future") from None
     if moment <= datetime.now(UTC):
         raise ValueError("is in the past")
     return moment
