@@ -15,7 +15,7 @@ PARTITIONS = Statement(
 )
 """Partitions with the table that they are part of."""
 RUNS_SQL = "query_to_xml|cursor_to_xml|table_to_xml|schema_to_xml|database_to_xml|ts_stat$|ts_rewrite$"
-"""Functions of PostgreSQL's own that run SQL which they are given, or read a table that they are told; a pattern."""
+"""A pattern of functions of PostgreSQL's own that run SQL which they are given, or read a table of a given name."""
 # These write large objects.
 _RUNNERS = f"'^({RUNS_SQL}|lo_|lowrite$)'"
 

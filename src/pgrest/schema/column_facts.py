@@ -20,7 +20,7 @@ _BEGIN = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 _COMMIT = Statement("COMMIT")
 # A row as a whole is no dependency on its columns in the catalogue; only the stored tree shows it.
 _WHOLE_ROW = "':varattno 0 '"
-# Nor is what is PostgreSQL's own. Statistics hold values of columns; statements of others have such values in them.
+# Dependencies on PostgreSQL's own are not recorded either. Statistics hold values of columns, and so do statements.
 _TELLING_FUNCTIONS = (
     f"'^({RUNS_SQL}|pg_(cursor|prepared_statement|stat_get_activity|stat_get_backend_activity)$|pg_read_(binary_)?file$"
     "|pg_logical_slot_(get|peek)_)'"
