@@ -51,6 +51,8 @@ class DatabaseErrorFields:
     table: str | None = None
     column: str | None = None
     constraint: str | None = None
+    place: str | None = None
+    """The function of the server's source that reported it."""
 
 
 class DatabaseError(Exception):

@@ -140,6 +140,35 @@ CASES = [
         "CREATE TABLE part PARTITION OF notes DEFAULT; ALTER TABLE notes ENABLE ROW LEVEL SECURITY;"
         f"GRANT ALL ON notes TO anon, authenticated; CREATE POLICY p ON notes USING ({OWN})", NO_ONE,
     ),
+    ProbedCase(
+        "defaults that draw numbers within an expression", NOTES + "CREATE SEQUENCE drawn; CREATE FUNCTION make_code()"
+        " RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN 'C' || nextval('drawn'); END $$; CREATE DOMAIN code AS text"
+        " DEFAULT 'X' || nextval('drawn'); CREATE DOMAIN made AS text DEFAULT make_code(); ALTER TABLE notes"
+        " ADD invoice text NOT NULL DEFAULT 'INV-' || nextval('drawn'), ADD twice int DEFAULT nextval('drawn') * 2,"
+        f" ADD code text NOT NULL DEFAULT make_code(), ADD x code, ADD y made NOT NULL; CREATE POLICY p ON notes USING ({OWN})",
+        NO_ONE,
+    ),
+    ProbedCase(
+        "a number that a role may not set", NOTES + f"CREATE POLICY p ON notes USING ({OWN}); REVOKE INSERT ON notes FROM"
+        " authenticated; GRANT INSERT (user_id, body) ON notes TO authenticated; GRANT USAGE ON SEQUENCE notes_id_seq TO"
+        " authenticated", {"anon": "r0a-w0d0", "user_a": "r0a?w0d0h-", "user_b": "r+a?w+d+"},
+    ),
+    ProbedCase(
+        "a new key that other tables follow", NOTES.replace("uuid NOT NULL", "uuid NOT NULL UNIQUE") + "CREATE TABLE words (owner uuid REFERENCES"
+        " notes (user_id) ON UPDATE CASCADE);" + TRIGGERED.format("UPDATE", "words").replace("AFTER", "BEFORE")
+        + "CREATE POLICY p ON notes USING (true)", {"anon": "r+a+w+d+", "user_a": "r+a+w+d+h?"},
+    ),
+    ProbedCase(
+        "a row that deletes itself into another partition", "CREATE TABLE notes (user_id uuid NOT NULL, word text)"
+        " PARTITION BY HASH (user_id); CREATE TABLE one PARTITION OF notes FOR VALUES WITH (MODULUS 1, REMAINDER 0);"
+        "GRANT ALL ON notes TO anon, authenticated;" + TRIGGERED.format("DELETE", "one").replace("STATEMENT", "ROW"),
+        {"anon": "r+a+w?d?", "user_a": "r+a+w?d?h?"},
+    ),
+    ProbedCase(
+        "a list that follows itself", LIST + "ALTER TABLE notes ADD next int REFERENCES notes ON DELETE SET NULL;"
+        + TRIGGERED.format("UPDATE", "notes").replace("AFTER", "BEFORE") + "CREATE POLICY p ON notes USING (true)",
+        {"anon": "r+a+w?d?", "user_a": "r+a+w?d?"},
+    ),
     ProbedCase("a trigger that only notes the time", NOTES + STAMP + f"CREATE POLICY p ON notes USING ({OWN})", NO_ONE),
     ProbedCase(
         "a trigger of the project on inserts", NOTES + TRIGGERED.format("INSERT", "notes") + "CREATE POLICY p ON notes USING (true)",
@@ -280,6 +309,7 @@ _LAID = """
         "CREATE TABLE notes (id int, word text DEFAULT theirs())",
         "CREATE TABLE notes (id int CHECK (theirs() = ''))",
         "CREATE TABLE notes (id int); CREATE INDEX i ON notes ((still(1) + id))",
+        "CREATE TABLE notes (id int, other int); CREATE STATISTICS s ON (still(1) + id), other FROM notes",
         "CREATE TABLE notes (id int); CREATE TRIGGER t BEFORE INSERT ON notes EXECUTE FUNCTION fired()",
         (
             "CREATE TABLE notes (id int); CREATE TRIGGER t BEFORE INSERT ON notes EXECUTE FUNCTION fired(); ALTER TABLE notes"
@@ -288,6 +318,13 @@ _LAID = """
         (
             "CREATE TABLE notes (id int); CREATE TRIGGER t BEFORE UPDATE ON notes FOR EACH ROW WHEN (theirs() = '')"
             " EXECUTE FUNCTION fired()"
+        ),
+        (
+            "CREATE TYPE odd AS ENUM ('x'); CREATE FUNCTION cast_it(timestamptz) RETURNS odd LANGUAGE plpgsql AS $$ BEGIN"
+            " PERFORM public.theirs(); RETURN 'x'; END $$; CREATE TABLE notes (id int, changed odd);"
+            "RESET ROLE; CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.changed = now(); RETURN NEW;"
+            " END $$; SET ROLE probes_other; CREATE CAST (timestamptz AS odd) WITH FUNCTION cast_it AS ASSIGNMENT;"
+            "CREATE TRIGGER stamp BEFORE INSERT OR UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION stamp()"
         ),
         "CREATE TABLE notes (id int); CREATE RULE r AS ON INSERT TO notes DO ALSO SELECT theirs()",
         (
@@ -313,6 +350,19 @@ async def test_a_table_of_another_role_runs_nothing_as_the_login(scanned: Scanne
         assert drawn == (False,), probes
     finally:
         await scanned.run("RESET ROLE; DROP OWNED BY probes_other CASCADE; DROP ROLE probes_other")
+
+
+async def test_a_row_that_is_given_away_by_other_values_is_not_refused(scanned: ScannedDatabase) -> None:
+    """The check asks for another value than the brought row has: its owner is refused, too, with or without a new owner."""
+    await scanned.run(
+        NOTES + f"CREATE POLICY r ON notes FOR SELECT USING (true); CREATE POLICY p ON notes FOR UPDATE USING ({OWN})"
+    )
+    hands = (ProbeAttempt.HAND_OVER,)
+    assert Proof(await probe(scanned.acquire)).disproves(hands)
+    await scanned.run(f"ALTER POLICY p ON notes USING ({OWN}) WITH CHECK (is_public)")
+    probes = await probe(scanned.acquire)
+    assert read_says(probes)["user_a"]["hand_over"] == "denied"
+    assert not Proof(probes).disproves(hands)
 
 
 async def test_a_probe_that_is_killed_leaves_nothing(scanned: ScannedDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -388,5 +438,10 @@ def test_severity_follows_what_was_tried() -> None:
     assert weigh(Severity.WARNING, Proof(asked), (ProbeAttempt.INSERT,)) is Severity.WARNING, "who is let in?"
     refused = make(ProbeCaller.USER_A, DENIED, ProbeAttempt.HAND_OVER)
     assert weigh(Severity.WARNING, Proof([refused]), hands) is Severity.INFO
+    unread = [make(one, DENIED, ProbeAttempt.SELECT) for one in ProbeCaller]
+    untried = [make(one, ProbeOutcome.NOT_RUN, attempt) for one in ProbeCaller for attempt in WRITES]
+    all_of_it = (ProbeAttempt.SELECT, *WRITES)
+    assert weigh(Severity.CRITICAL, Proof([*unread, *untried]), all_of_it) is Severity.CRITICAL, "none tried to write"
+    assert weigh(Severity.CRITICAL, Proof(unread), (ProbeAttempt.SELECT,)) is Severity.WARNING
     deleted = make(ProbeCaller.ANON, rows, ProbeAttempt.DELETE)
     assert weigh(Severity.WARNING, Proof([deleted]), WRITES) is Severity.CRITICAL

@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from basewarden.sentry.rule import ObjectType, ScannedObject, Severity
+from basewarden.sentry.rule import ObjectType, ProbeAttempt, ScannedObject, Severity
 from basewarden.sentry.rules import list_rules
 from basewarden.sentry.scans import probing
 from basewarden.sentry.scans.probing import MOST_ROWS, ProbeCaller, ProbeOutcome, Proof, probe_rows
@@ -15,6 +15,7 @@ from tests.sentry.conftest import ScannedDatabase, open_pool
 
 ROLES = frozenset({"anon", "authenticated"})
 ANON, USER = ProbeCaller.ANON, ProbeCaller.USER_A
+READ = (ProbeAttempt.SELECT,)
 
 
 def table(name: str, kind: ObjectType = ObjectType.TABLE) -> ScannedObject:
@@ -47,7 +48,7 @@ async def test_denied_no_rows_and_an_empty_table_differ(scanned: ScannedDatabase
         "CREATE TABLE bare (id int); GRANT SELECT ON own, bare TO anon, authenticated"
     )
     denied = await probe_rows(scanned.acquire, table("closed"), ROLES)
-    assert (outcomes(denied), denied.is_denied) == ({ANON: ProbeOutcome.DENIED, USER: ProbeOutcome.DENIED}, True)
+    assert (outcomes(denied), denied.is_denied(READ)) == ({ANON: ProbeOutcome.DENIED, USER: ProbeOutcome.DENIED}, True)
     own = await probe_rows(scanned.acquire, table("own"), ROLES)
     assert (outcomes(own), own.is_empty) == ({ANON: ProbeOutcome.NONE, USER: ProbeOutcome.NONE}, False)
     bare = await probe_rows(scanned.acquire, table("bare"), ROLES)
@@ -97,6 +98,49 @@ async def test_what_a_view_does_is_undone_or_refused_and_slow_ones_end(
     assert rows == (0,)
 
 
+_SLOT = """
+    CREATE ROLE reads_other; GRANT ALL ON SCHEMA public TO reads_other; SET ROLE reads_other;
+    CREATE FUNCTION theirs() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RESET ROLE;
+      PERFORM pg_create_physical_replication_slot('taken_by_theirs'); RETURN 1; EXCEPTION WHEN OTHERS THEN RETURN 1; END $$;
+    CREATE FUNCTION still(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN public.theirs() + $1; END $$;
+    CREATE TABLE rows (id int, other int); INSERT INTO rows VALUES (1, 1); GRANT ALL ON rows TO PUBLIC;
+    CREATE VIEW below AS SELECT id FROM rows; GRANT ALL ON below TO PUBLIC;
+"""
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "ALTER TABLE rows ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON rows USING (theirs() = id)",
+        "CREATE INDEX i ON rows ((still(1) + id))",
+        "CREATE STATISTICS s ON (still(1) + id), other FROM rows",
+        "CREATE OR REPLACE VIEW below AS SELECT id FROM rows WHERE theirs() = id",
+        "RESET ROLE; CREATE OR REPLACE VIEW below AS SELECT id FROM rows WHERE theirs() = id; ALTER VIEW below OWNER TO postgres",
+        (
+            "CREATE OR REPLACE VIEW below WITH (security_invoker) AS SELECT id FROM rows; ALTER TABLE rows ENABLE ROW LEVEL"
+            " SECURITY, FORCE ROW LEVEL SECURITY; CREATE POLICY p ON rows USING (theirs() = id)"
+        ),
+    ],
+)
+async def test_reading_runs_nothing_of_another_role_as_the_login(scanned: ScannedDatabase, shape: str) -> None:
+    """A superuser reads what another role waits in, to act as the superuser. Replication slots survive a rollback."""
+    try:
+        owner = (await (await scanned.admin.execute("SELECT current_user")).fetchone() or ("",))[0]
+        await scanned.run(f"{_SLOT}; {shape.replace('TO postgres', f'TO {owner}')}; RESET ROLE")
+        await scanned.run("CREATE VIEW above AS SELECT id FROM below; GRANT ALL ON above TO PUBLIC")
+        for name, kind in (("rows", ObjectType.TABLE), ("below", ObjectType.VIEW), ("above", ObjectType.VIEW)):
+            proof = await probe_rows(scanned.acquire, table(name, kind), ROLES)
+            slots = await (await scanned.admin.execute("SELECT slot_name FROM pg_replication_slots")).fetchall()
+            assert slots == [], (name, proof)
+        assert set(outcomes(proof).values()) == {ProbeOutcome.NOT_RUN}, proof
+        assert proof.is_empty is None
+    finally:
+        await scanned.run(
+            "RESET ROLE; SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots;"
+            "DROP OWNED BY reads_other CASCADE; DROP ROLE reads_other"
+        )
+
+
 async def test_a_login_that_may_not_become_the_roles_proves_nothing(scanned: ScannedDatabase, plain_login: str) -> None:
     await scanned.run("CREATE TABLE open (id int); INSERT INTO open VALUES (1); GRANT SELECT ON open TO anon")
     async with open_pool(plain_login) as acquire:
@@ -104,7 +148,7 @@ async def test_a_login_that_may_not_become_the_roles_proves_nothing(scanned: Sca
     assert outcomes(proof) == {ANON: ProbeOutcome.NOT_RUN, USER: ProbeOutcome.NOT_RUN}
     assert all("may not become" in (one.reason or "") for one in proof.probes)
     assert proof.is_empty is None
-    assert not proof.is_denied
+    assert not proof.is_denied(READ)
 
 
 async def test_a_database_without_the_roles_says_so(scanned: ScannedDatabase) -> None:
@@ -134,6 +178,12 @@ async def test_an_error_that_is_stored_quotes_no_value(scanned: ScannedDatabase)
     proof = await probe_rows(scanned.acquire, table("people"), ROLES)
     assert outcomes(proof)[ANON] == ProbeOutcome.ERROR
     assert proof.probes[0].reason == "The database refused with the error 22P02."
+    await scanned.run(
+        """CREATE FUNCTION refuse(name text) RETURNS boolean LANGUAGE plpgsql AS
+        $$ BEGIN RAISE check_violation USING MESSAGE = 'no ' || name; END $$; ALTER POLICY p ON people USING (refuse(name))"""
+    )
+    proof = await probe_rows(scanned.acquire, table("people"), ROLES)
+    assert proof.probes[0].reason == "The database refused with the error 23514."
     await scanned.run("ALTER POLICY p ON people USING (EXISTS (SELECT FROM people))")
     proof = await probe_rows(scanned.acquire, table("people"), ROLES)
     assert "infinite recursion" in (proof.probes[0].reason or "")

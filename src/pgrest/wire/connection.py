@@ -36,7 +36,7 @@ _ROWS = tuple(map(int, (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.Ex
 _COPYING = tuple(map(int, (pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH)))
 _NO_SUCH_STATEMENT = "26000"
 _STATEMENT_EXISTS = "42P05"
-_WHERE_PLANS_ARE_CHECKED = b"RevalidateCachedQuery"  # its text is in the server's language, its place is not
+_WHERE_PLANS_ARE_CHECKED = "RevalidateCachedQuery"  # its text is in the server's language, its place is not
 _INTERNAL = "XX000"
 # Never translated: a statement that was prepared for a type, or met a relation, which is gone by now.
 _GONE = ("cache lookup failed", "could not open relation with OID")
@@ -561,12 +561,13 @@ def _error_of(result: pq.abc.PGresult, pg: pq.abc.PGconn, at: int) -> DatabaseEr
         table=text(part.TABLE_NAME),
         column=text(part.COLUMN_NAME),
         constraint=text(part.CONSTRAINT_NAME),
+        place=text(part.SOURCE_FUNCTION),
     )
-    kind = PlanStale if _is_stale(fields, result.error_field(part.SOURCE_FUNCTION)) else DatabaseError
+    kind = PlanStale if _is_stale(fields) else DatabaseError
     return kind(fields, at)
 
 
-def _is_stale(fields: DatabaseErrorFields, place: bytes | None) -> bool:
+def _is_stale(fields: DatabaseErrorFields) -> bool:
     if fields.sqlstate == _INTERNAL:
         return fields.message.startswith(_GONE)
-    return place == _WHERE_PLANS_ARE_CHECKED or fields.sqlstate == _NO_SUCH_STATEMENT
+    return fields.place == _WHERE_PLANS_ARE_CHECKED or fields.sqlstate == _NO_SUCH_STATEMENT

@@ -131,7 +131,7 @@ class RowBringer:
         for column in probed.facts.columns:
             if column.is_generated or column.name in cells:
                 continue
-            is_default_safe = probed.is_trusted_default(column.name)
+            is_default_safe = probed.explain_default(column.name) is None
             if column.is_sequence:
                 cells[column.name] = RowCell(column.name, "$?", make_number(column))
             elif column.is_not_null and not (column.has_default and is_default_safe):

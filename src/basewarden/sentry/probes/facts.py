@@ -1,7 +1,7 @@
 """What the probes must know of a table: how to fill a row of it, whose it is, and what a write runs."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -17,7 +17,7 @@ FACTS_SECONDS: Final = 2.0
 _MOST_BYTES: Final = 1_000_000
 _TEXTS: Final = frozenset({"text", "varchar", "bpchar"})
 _IDS: Final = _TEXTS | {"uuid"}
-# Only the time of a change, in columns of the row that is written: nothing else happens.
+# Only the time of a change, in columns of the row that is written: nothing else happens, but for a cast to their types.
 _STAMP: Final = (
     r"^\s*begin\s+(new\.\"?[a-z_][a-z0-9_]*\"?\s*:?=\s*(now\(\)|current_timestamp|clock_timestamp\(\)"
     r"|timezone\(\'utc\'(::text)?,\s*now\(\)\))\s*;\s*)+return\s+new\s*;\s*end\s*;?\s*$"
@@ -29,9 +29,13 @@ WITH RECURSIVE wanted AS (
   WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')
 ), whole AS (
   SELECT w.oid FROM wanted w UNION SELECT i.inhrelid FROM whole h JOIN pg_inherits i ON i.inhparent = h.oid
-), cascades AS (
-  SELECT h.oid FROM whole h UNION SELECT k.conrelid FROM cascades f JOIN pg_constraint k ON k.contype = 'f'
-    AND k.confrelid = f.oid AND k.confdeltype IN ('c', 'n', 'd')
+), cascades(oid, command, does) AS (
+  SELECT h.oid, c.command, c.does FROM whole h
+  CROSS JOIN (VALUES ('delete', 'delete'), ('key', 'update')) AS c(command, does)
+  UNION
+  SELECT k.conrelid, f.command, CASE WHEN f.does = 'delete' AND k.confdeltype = 'c' THEN 'delete' ELSE 'update' END
+  FROM cascades f JOIN pg_constraint k ON k.contype = 'f' AND k.confrelid = f.oid
+    AND CASE f.does WHEN 'delete' THEN k.confdeltype ELSE k.confupdtype END IN ('c', 'n', 'd')
 ), trusted AS (
   SELECT r.oid, r.rolname = current_user OR r.rolsuper AS is_safe FROM pg_roles r WHERE r.rolname = current_user
     OR r.rolsuper OR r.rolname IN ('supabase_admin', 'supabase_auth_admin', 'supabase_storage_admin')
@@ -39,8 +43,10 @@ WITH RECURSIVE wanted AS (
   SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = 'auth' AND c.relname = 'users'
 ), fired AS (
-  SELECT t.oid, t.tgrelid, t.tgname::text AS name, t.tgtype, t.tgenabled::text AS enabled, f.oid AS function,
-    f.proowner IN (SELECT r.oid FROM trusted r WHERE r.is_safe) AND t.tgqual IS NULL AND (
+  SELECT t.tgrelid, t.tgname::text AS name, t.tgtype, t.tgenabled::text AS enabled,
+    f.proowner IN (SELECT r.oid FROM trusted r WHERE r.is_safe) AND t.tgqual IS NULL AND NOT EXISTS (
+      SELECT FROM pg_attribute a JOIN pg_cast k ON k.casttarget = a.atttypid JOIN pg_proc o ON o.oid = k.castfunc
+      WHERE a.attrelid = t.tgrelid AND o.proowner NOT IN (SELECT r.oid FROM trusted r WHERE r.is_safe)) AND (
       (l.lanname IN ('internal', 'c') AND f.proname IN ('moddatetime', 'suppress_redundant_updates_trigger',
         'tsvector_update_trigger', 'tsvector_update_trigger_column'))
       OR (l.lanname = 'plpgsql' AND f.proconfig IS NULL AND lower(f.prosrc) ~ '{_STAMP}')) AS is_harmless
@@ -51,6 +57,8 @@ WITH RECURSIVE wanted AS (
     SELECT 'row' AS part, 'pg_class'::regclass::oid AS class, h.oid AS object FROM whole h
     UNION ALL SELECT 'row', 'pg_class'::regclass, i.indexrelid FROM pg_index i
       WHERE i.indrelid IN (SELECT h.oid FROM whole h)
+    UNION ALL SELECT 'row', 'pg_statistic_ext'::regclass, s.oid FROM pg_statistic_ext s
+      WHERE s.stxrelid IN (SELECT h.oid FROM whole h)
     UNION ALL SELECT 'row', 'pg_constraint'::regclass, k.oid FROM pg_constraint k
       WHERE k.conrelid IN (SELECT h.oid FROM whole h)
     UNION ALL SELECT CASE WHEN a.attgenerated = '' THEN 'default ' || a.attname ELSE 'row' END,
@@ -73,6 +81,11 @@ WITH RECURSIVE wanted AS (
     UNION ALL SELECT 'pg_rewrite'::regclass, r.oid FROM pg_rewrite r
       WHERE u.part = 'policy' AND u.class = 'pg_class'::regclass AND r.ev_class = u.object
   ) AS n
+), drawing AS (
+  SELECT u.part, d.objid AS type FROM used u JOIN pg_proc f ON u.class = 'pg_proc'::regclass AND f.oid = u.object
+  JOIN pg_language l ON l.oid = f.prolang LEFT JOIN pg_depend d ON d.classid = 'pg_type'::regclass
+    AND d.refclassid = 'pg_proc'::regclass AND d.refobjid = f.oid
+  WHERE f.provolatile = 'v' AND l.lanname NOT IN ('internal', 'c')
 )
 SELECT json_build_object(
   'columns', (SELECT coalesce(json_agg(json_build_object('name', a.attname,
@@ -86,6 +99,9 @@ SELECT json_build_object(
       'has_default', a.atthasdef OR t.typdefault IS NOT NULL,
       'is_sequence', a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid) ~ '^nextval\\(', false),
       'is_generated', a.attgenerated <> '',
+      'draws', coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault, '') ~ '\\m(nextval|setval)\\('
+        OR EXISTS (SELECT FROM drawing r WHERE r.part = 'default ' || a.attname)
+        OR (d.oid IS NULL AND t.typdefault IS NOT NULL AND EXISTS (SELECT FROM drawing r WHERE r.type = t.oid)),
       'is_unique', EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisunique
         AND a.attnum = ANY(i.indkey::int2[]))) ORDER BY a.attnum), '[]')
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
@@ -106,9 +122,15 @@ SELECT json_build_object(
     FROM pg_attribute a JOIN pg_constraint k ON k.contype = 'c'
       AND ((k.conrelid = a.attrelid AND a.attnum = ANY(k.conkey)) OR (k.contypid = a.atttypid AND k.contypid <> 0))
     WHERE a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped),
-  'triggers', (SELECT coalesce(json_agg(json_build_object('name', f.name, 'type', f.tgtype, 'enabled', f.enabled,
-      'is_cascaded', f.tgrelid NOT IN (SELECT h.oid FROM whole h), 'is_harmless', f.is_harmless) ORDER BY f.name), '[]')
-    FROM fired f),
+  'triggers', (SELECT coalesce(json_agg(json_build_object('name', f.name, 'enabled', f.enabled, 'commands', ARRAY(
+      SELECT c.command FROM (VALUES ('insert', 4), ('update', 16), ('delete', 8)) AS c(command, bit)
+        WHERE f.tgtype & c.bit <> 0 AND f.tgrelid IN (SELECT h.oid FROM whole h)
+      UNION SELECT c.command FROM cascades c WHERE c.oid = f.tgrelid
+        AND f.tgtype & CASE c.does WHEN 'delete' THEN 8 ELSE 16 END <> 0
+    ), 'is_harmless', f.is_harmless) ORDER BY f.name), '[]') FROM fired f),
+  'followed', ARRAY(SELECT DISTINCT a.attname FROM pg_constraint k JOIN pg_attribute a
+    ON a.attrelid = k.confrelid AND a.attnum = ANY(k.confkey)
+    WHERE k.contype = 'f' AND k.confrelid IN (SELECT h.oid FROM whole h) AND k.confupdtype IN ('c', 'n', 'd')),
   'has_rules', EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class IN (SELECT f.oid FROM cascades f)
     AND r.ev_type <> '1' AND r.ev_enabled <> 'D'),
   'is_elsewhere', EXISTS (SELECT FROM pg_class c WHERE c.relkind = 'f' AND c.oid IN (SELECT f.oid FROM cascades f)),
@@ -124,7 +146,10 @@ those of Supabase's own roles are trusted, too."""
 
 
 class ProbedColumn(msgspec.Struct, frozen=True):
-    """`kind` is the built-in type below a domain, "enum", "array", or "" for types of others. `size` 0 is no limit."""
+    """`kind` is the built-in type below a domain, "enum", "array", or "" for types of others. `size` 0 is no limit.
+
+    `draws`: its default takes a number of a sequence, or runs a function of the project that may.
+    """
 
     name: str
     type: str
@@ -136,6 +161,7 @@ class ProbedColumn(msgspec.Struct, frozen=True):
     is_sequence: bool
     is_generated: bool
     is_unique: bool
+    draws: bool
 
     @property
     def is_text(self) -> bool:
@@ -163,12 +189,14 @@ class ColumnCheck(msgspec.Struct, frozen=True):
 
 
 class ProbedTrigger(msgspec.Struct, frozen=True):
-    """`is_cascaded`: of a table whose rows a delete changes. `type` and `enabled` as in pg_trigger."""
+    """`commands` are those on the table that fire it, also by cascades; "key" changes a column that others follow.
+
+    `enabled` as in pg_trigger.
+    """
 
     name: str
-    type: int
+    commands: frozenset[str]
     enabled: str
-    is_cascaded: bool
     is_harmless: bool
 
 
@@ -179,14 +207,14 @@ class UntrustedFunction(msgspec.Struct, frozen=True):
     function: str
 
 
-_BITS: Final = {"insert": 4, "delete": 8, "update": 16}
-
-
 class ProbedFacts(msgspec.Struct, frozen=True):
+    """`followed` are columns whose new value changes rows of other tables."""
+
     columns: tuple[ProbedColumn, ...]
     keys: tuple[ProbedKey, ...]
     checks: tuple[ColumnCheck, ...]
     triggers: tuple[ProbedTrigger, ...]
+    followed: tuple[str, ...]
     has_rules: bool
     is_elsewhere: bool
     untrusted: tuple[UntrustedFunction, ...]
@@ -213,22 +241,31 @@ class ProbedTable(msgspec.Struct, frozen=True, dict=True):
     def find_column(self, name: str) -> ProbedColumn:
         return next(one for one in self.facts.columns if one.name == name)
 
-    def is_trusted_default(self, name: str) -> bool:
-        return all(one.part != f"default {name}" for one in self.facts.untrusted)
+    def explain_default(self, name: str) -> str | None:
+        """Why the column's default must not be evaluated; None where it may be."""
+        if any(one.part == f"default {name}" for one in self.facts.untrusted):
+            return "A default would run a function whose owner is another role."
+        column = self.find_column(name)
+        is_lasting = column.is_sequence or column.draws
+        return "A default would use up a number of a sequence, or run a function that may." if is_lasting else None
 
-    def explain_code(self, command: str) -> str | None:
-        """Why nothing is tried as a caller: it would run code that may reach beyond the transaction."""
-        names = [one.name for one in self.facts.triggers if _fires(one, command, "OA") and not one.is_harmless]
-        if names:
-            return f"It would run the trigger {names[0]}."
-        return self._explain_rest("policy", "row")
+    def explain_code(self, command: str, changed: Sequence[str] = ()) -> str | None:
+        """Why nothing is tried as a caller: it would run code that may reach beyond the transaction.
+
+        `changed` are columns that get another value. A row that changes its partition is deleted and inserted.
+        """
+        commands = {command}
+        if command == "update" and self.table.kind == "p":
+            commands |= {"insert", "delete"}
+        if not set(self.facts.followed).isdisjoint(changed):
+            commands.add("key")
+        return self._explain_triggers(commands, "OA") or self._explain_rest("policy", "row")
 
     def explain_bringing(self, *, is_replica: bool) -> str | None:
         """Why no row is brought: something of the project would run as the login."""
-        states = "AR" if is_replica else "OA"
-        names = [one.name for one in self.facts.triggers if _fires(one, "insert", states) and not one.is_harmless]
-        if names:
-            return f"It would run the trigger {names[0]}."
+        reason = self._explain_triggers({"insert"}, "AR" if is_replica else "OA")
+        if reason is not None:
+            return reason
         if not self.table.base_passes:
             return "Policies of the table hold for the login, too."
         return self._explain_rest("row")
@@ -238,6 +275,11 @@ class ProbedTable(msgspec.Struct, frozen=True, dict=True):
         """Whether a query of the login runs nothing of other roles: the planner evaluates what indexes are made of."""
         return self.table.base_passes is True and self._explain_rest("row") is None
 
+    def _explain_triggers(self, commands: Collection[str], states: str) -> str | None:
+        fired = (one for one in self.facts.triggers if one.enabled in states and not one.commands.isdisjoint(commands))
+        name = next((one.name for one in fired if not one.is_harmless), None)
+        return None if name is None else f"It would run the trigger {name}."
+
     def _explain_rest(self, *parts: str) -> str | None:
         if self.facts.has_rules:
             return "It would run a rewrite rule."
@@ -245,14 +287,6 @@ class ProbedTable(msgspec.Struct, frozen=True, dict=True):
             return "A part of it is on another server."
         name = next((one.function for one in self.facts.untrusted if one.part in parts), None)
         return None if name is None else f"It would run the function {name}, whose owner is another role."
-
-
-def _fires(trigger: ProbedTrigger, command: str, states: str) -> bool:
-    if trigger.enabled not in states:
-        return False
-    if trigger.is_cascaded:
-        return command == "delete" and bool(trigger.type & (_BITS["delete"] | _BITS["update"]))
-    return bool(trigger.type & _BITS.get(command, 0))
 
 
 _decode = msgspec.json.Decoder(ProbedFacts).decode

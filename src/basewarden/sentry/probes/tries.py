@@ -6,7 +6,7 @@ has a policy kept A out. All of it is one transaction that is rolled back.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import uuid4
 
@@ -217,8 +217,9 @@ class WriteProbes:
         if any(name in probed.owner_columns for name in left_out):
             reason = "It may not set whose row it is."
             return RowProbe(user.caller, ProbeOutcome.DENIED, reason=reason, attempt=attempt, lacks_right=True)
-        if not all(map(probed.is_trusted_default, left_out)):
-            return _not_run(user.caller, attempt, "A default would run a function whose owner is another role.")
+        lasting = [text for name in left_out if (text := probed.explain_default(name)) is not None]
+        if lasting:
+            return _not_run(user.caller, attempt, lasting[0])
         inserted = make_insert(probed, [cell for cell in cells if cell.column in may])
         who = MadeUpUser(user.caller, self._c.id) if user is self._b else user
         done = await self._run_as(probed, who, attempt, inserted)
@@ -234,7 +235,7 @@ class WriteProbes:
             return _not_run(user.caller, attempt, f"The login may not become {user.role}.")
         if not role.may_enter or not set(probed.owner_columns) <= set(role.list_columns("update")):
             return RowProbe(user.caller, ProbeOutcome.DENIED, attempt=attempt, lacks_right=True)
-        code = probed.explain_code("update")
+        code = probed.explain_code("update", probed.owner_columns)
         if code is not None:
             return _not_run(user.caller, attempt, f"{code} In “Row security” a person can try it.")
         try:
@@ -249,7 +250,18 @@ class WriteProbes:
         may_touch_all = self._is_small and not any(probed.find_column(name).is_unique for name in given)
         if may_touch_all:
             tried.append(Statement(f"UPDATE {table} SET {sets}", params))
-        return await self._try_each(probed, user, attempt, tried, is_partial=not may_touch_all)
+        probe = await self._try_each(probed, user, attempt, tried, is_partial=not may_touch_all)
+        if probe.outcome is not ProbeOutcome.DENIED or await self._updates_own(probed, role, place):
+            return probe
+        return replace(probe, is_partial=True)
+
+    async def _updates_own(self, probed: ProbedTable, role: DebuggedRole, place: Place) -> bool:
+        """The control: whether user A may change the row and keep it. A check may also ask for other values."""
+        for statement in _filtered(probed, role, ProbeAttempt.UPDATE, [place]):
+            done = await self._run_as(probed, self._a, ProbeAttempt.UPDATE, statement)
+            if not isinstance(done, DatabaseError) and _count_written(done):
+                return True
+        return False
 
     # What came of them
 
@@ -302,7 +314,7 @@ def _unfiltered(probed: ProbedTable, role: DebuggedRole, attempt: ProbeAttempt) 
     if attempt is ProbeAttempt.DELETE:
         return [statements.delete_rows(probed.table, None)]
     column = _choose_column(probed, role)
-    if column is None or column.is_unique:
+    if column is None or column.is_unique or column.name in probed.facts.followed:
         return []
     start = f"UPDATE {probed.table.sql_name} SET {quote_ident(column.name)} = "
     if not column.is_not_null:

@@ -5,7 +5,7 @@ them proves that the object is closed.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -15,6 +15,7 @@ from basewarden.policy import is_sensitive_name
 from basewarden.sentry.error_words import hide_values
 from basewarden.sentry.rule import ObjectType, ProbeAttempt, ScannedObject
 from basewarden.sentry.scans.asking import ask
+from basewarden.sentry.scans.reading_code import find_reading_code
 from basewarden.sentry.scans.running import Acquire
 from basewarden.sentry.words import quote_object
 from pgrest import DatabaseError, PgrestError, Statement, quote_ident
@@ -47,8 +48,9 @@ class ProbeOutcome(StrEnum):
 class RowProbe:
     """`rows` counts up to MOST_ROWS, `sensitive` are columns that it could read. `reason` says why it did not run.
 
-    `is_brought`: it was tried on a row that the probe brought. `is_partial`: a write without a filter, which asks
-    less of policies, was not tried, so that a refusal proves nothing. `lacks_right`: no policy was even asked.
+    `is_brought`: it was tried on a row that the probe brought. `is_partial`: a refusal proves nothing, since a write
+    without a filter, which asks less of policies, was not tried, or since the owner of a row is refused as well.
+    `lacks_right`: no policy was even asked.
     """
 
     caller: ProbeCaller
@@ -106,11 +108,11 @@ class Proof:
         users = {one.outcome for one in self._list(attempt) if one.caller is ProbeCaller.USER_A}
         return self._reaches(ProbeCaller.ANON, attempt) and users == {ProbeOutcome.NONE}
 
-    @property
-    def is_denied(self) -> bool:
-        """Whether everyone who was tried was refused to read."""
-        found = [one for one in self._list(ProbeAttempt.SELECT) if one.caller is not ProbeCaller.USER_B]
-        return bool(found) and all(one.outcome is ProbeOutcome.DENIED for one in found)
+    def is_denied(self, attempts: Collection[ProbeAttempt]) -> bool:
+        """Whether each of these was tried, and everyone who tried was refused."""
+        found = [one for one in self._list(*attempts) if one.caller is not ProbeCaller.USER_B]
+        is_refused = all(one.outcome is ProbeOutcome.DENIED for one in found)
+        return is_refused and {one.attempt for one in found} == set(attempts)
 
     def disproves(self, attempts: Sequence[ProbeAttempt]) -> bool:
         """Whether each of these was tried and refused: by a privilege, or by a policy that lets the row's owner in."""
@@ -157,8 +159,17 @@ async def probe_rows(acquire: Acquire, found: ScannedObject, roles: frozenset[st
     """Reads as `anon` and as one made-up user; `roles` are those of the two that the database has."""
     if found.type not in _PROBED:
         return Proof()
-    probes = [await _read_as(acquire, found, caller, roles) for caller in (ProbeCaller.ANON, ProbeCaller.USER_A)]
-    return Proof(probes, await _is_empty(acquire, found))
+    callers = (ProbeCaller.ANON, ProbeCaller.USER_A)
+    try:
+        code = await find_reading_code(acquire, found)
+    except (DatabaseError, PgrestError) as error:
+        reason = f"What reading it runs could not be found out: {error.message}."
+        return Proof([RowProbe(one, ProbeOutcome.NOT_RUN, reason=reason) for one in callers])
+    if code.untrusted is not None:
+        reason = f"It would run the function {code.untrusted}, whose owner is another role."
+        return Proof([RowProbe(one, ProbeOutcome.NOT_RUN, reason=reason) for one in callers])
+    probes = [await _read_as(acquire, found, caller, roles) for caller in callers]
+    return Proof(probes, await _is_empty(acquire, found) if code.is_countable else None)
 
 
 async def _read_as(acquire: Acquire, found: ScannedObject, caller: ProbeCaller, roles: frozenset[str]) -> RowProbe:
@@ -223,30 +234,11 @@ def _explain(caller: ProbeCaller, error: DatabaseError, role: str) -> RowProbe:
 
 _SET_ROLE = 4
 """Its place among the statements, those that open the transaction counted."""
-_RUNS_NOTHING = """
-WITH RECURSIVE whole AS (
-  SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2
-  UNION SELECT i.inhrelid FROM whole h JOIN pg_inherits i ON i.inhparent = h.oid
-), trusted AS (
-  SELECT r.oid FROM pg_roles r WHERE r.rolsuper OR r.rolname = current_user
-)
-SELECT NOT EXISTS (SELECT FROM whole h JOIN pg_index i ON i.indrelid = h.oid
-  JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refclassid = 'pg_proc'::regclass
-  JOIN pg_proc f ON f.oid = d.refobjid WHERE f.proowner NOT IN (SELECT t.oid FROM trusted t))
-AND EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE n.nspname = $1 AND c.relname = $2 AND CASE WHEN c.relkind IN ('r', 'p') THEN NOT row_security_active(c.oid)
-    ELSE c.relowner IN (SELECT t.oid FROM trusted t) END)
-"""
-"""A policy, a view of another role, or what an index is made of would run with the rights of the login."""
 
 
 async def _is_empty(acquire: Acquire, found: ScannedObject) -> bool | None:
     try:
         async with acquire() as connection:
-            names = (found.schema.encode(), found.name.encode())
-            (is_safe,) = await ask(connection, PROBE_SECONDS, [Statement(_RUNS_NOTHING, names)])
-            if is_safe.rows[0][0] != b"t":
-                return None
             (rows,) = await ask(connection, PROBE_SECONDS, [_count(found)])
     except (DatabaseError, PgrestError):
         return None

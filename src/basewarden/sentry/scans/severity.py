@@ -20,6 +20,6 @@ def weigh(severity: Severity, proof: Proof, attempts: Sequence[ProbeAttempt] = (
         return Severity.CRITICAL
     if not _READ.issuperset(attempts) and proof.disproves(attempts):
         return _LOWER[severity]
-    if severity is Severity.CRITICAL and proof.is_denied:
+    if severity is Severity.CRITICAL and proof.is_denied(attempts or _READ):
         return Severity.WARNING
     return severity
