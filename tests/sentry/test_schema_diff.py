@@ -18,6 +18,8 @@ from basewarden.sentry.history.structure import (
     encode_structure,
 )
 from basewarden.sentry.history.wording import describe_change
+from basewarden.sentry.scans.asking import ask
+from pgrest import DatabaseError, Statement
 from tests.fixtures.postgres import PostgresServer
 from tests.sentry.conftest import ScannedDatabase, open_pool
 
@@ -252,3 +254,61 @@ async def test_objects_of_extensions_are_left_out(scanned: ScannedDatabase) -> N
         structure = (await read_structure(connection)).structure
     assert ItemKey(ItemKind.EXTENSION, "pg_catalog", "plpgsql") in structure
     assert not [key for key in structure if key.name == "part"]
+
+
+async def test_secrets_are_not_kept_and_their_changes_show(scanned: ScannedDatabase) -> None:
+    """As a webhook of Supabase has them in the arguments of its trigger, and others where they were pasted."""
+    secret = "sb_secret_" + "Zx8Qw2Lk9Vb4Nm7Rt1Yp"
+    when = "AFTER INSERT ON jobs FOR EACH ROW WHEN (NEW.key <> 'EXECUTE FUNCTION send(''') EXECUTE FUNCTION send"
+    await scanned.run(
+        f"""CREATE FUNCTION send() RETURNS trigger LANGUAGE plpgsql SET app.key = 'mine-1' SET search_path = '' AS
+        $$ BEGIN RETURN NEW; END $$; CREATE TABLE jobs (id int, key text DEFAULT '{secret}');
+        CREATE TRIGGER hook {when}('https://hook.example', '', 'Bearer it''s \\ "ä"');
+        CREATE TRIGGER plain AFTER DELETE ON jobs EXECUTE FUNCTION send();
+        CREATE POLICY p ON jobs USING (key = '{secret}'); CREATE VIEW v AS SELECT '{secret}'::text AS k"""
+    )
+    async with scanned.acquire() as connection:
+        before = (await read_structure(connection)).structure
+        for hidden in (secret, "Bearer", "hook.example", "mine-1"):
+            assert hidden not in repr(before), hidden
+        assert "sb_sec" in repr(before)
+        hook = before[ItemKey(ItemKind.TRIGGER, "public", "jobs", "hook")]["definition"]
+        assert hook.endswith("EXECUTE FUNCTION public.send(…)"), hook
+        assert "WHEN" in hook
+        plain = before[ItemKey(ItemKind.TRIGGER, "public", "jobs", "plain")]["definition"]
+        assert plain.endswith("EXECUTE FUNCTION public.send()"), plain
+        await scanned.run(
+            f"""ALTER TABLE jobs ALTER key SET DEFAULT '{secret}2'; ALTER FUNCTION send() SET app.key = 'mine-2';
+            DROP TRIGGER hook ON jobs; CREATE TRIGGER hook {when}('https://hook.example', '', 'Bearer other')"""
+        )
+        changes = compare_structures(before, (await read_structure(connection)).structure)
+    assert {change.key.part or change.key.name for change in changes} == {"key", "send", "hook"}
+    for change in changes:
+        text = describe_change(change) + write_change(change)
+        for hidden in (secret, "Bearer", "mine-"):
+            assert hidden not in text, text
+
+
+async def test_a_locked_table_is_not_waited_for(scanned: ScannedDatabase) -> None:
+    """The texts of views lock tables until the end, and who waits for these holds up all other requests."""
+    async with scanned.acquire() as connection:
+        (rows,) = await ask(connection, 20.0, [Statement("SELECT current_setting('lock_timeout')")])
+        assert rows.rows[0][0] == b"500ms"
+        await scanned.run("CREATE TABLE busy (id int); CREATE VIEW v AS SELECT id FROM busy")
+        async with await psycopg.AsyncConnection.connect(scanned.dsn) as other:
+            await other.execute("LOCK TABLE busy")
+            with pytest.raises(DatabaseError) as refused:
+                await read_structure(connection)
+    assert refused.value.sqlstate == "55P03"
+
+
+async def test_a_trigger_that_rests_but_in_replication_is_disabled(scanned: ScannedDatabase) -> None:
+    await scanned.run(
+        "CREATE TABLE notes (id int); CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TRIGGER note BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION note()"
+    )
+    async with scanned.acquire() as connection:
+        before = (await read_structure(connection)).structure
+        await scanned.run("ALTER TABLE notes ENABLE REPLICA TRIGGER note")
+        changes = compare_structures(before, (await read_structure(connection)).structure)
+    assert [describe_change(one) for one in changes] == ["Trigger note of public.notes: it is disabled."]

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import psycopg
 import pytest
 
 from basewarden.db import Database
@@ -16,6 +17,7 @@ from basewarden.sentry.history.authors import find_author
 from basewarden.sentry.history.comparing import compare_structures
 from basewarden.sentry.history.reading import read_structure
 from basewarden.sentry.history.recording import SchemaHistory
+from basewarden.sentry.history.service import MOST_ON_A_PAGE
 from basewarden.sentry.models import SchemaHead
 from tests.fixtures.app import read_refusal
 from tests.fixtures.bench import Backend, Bench, Workshop
@@ -97,7 +99,7 @@ async def find_authors(bench: Bench, since: int, next_xid: int) -> tuple[str | N
         assert old is not None
         read = await read_structure(connection)
         changes = compare_structures(structure.decode_structure(old.body), read.structure)
-        head = SchemaHead(connection_id=connection_id, checked_at=old.at, next_xid=next_xid)
+        head = SchemaHead(connection_id=connection_id, checked_at=old.at, next_xid=next_xid, unfinished=[])
         author = await find_author(session, head, changes, read)
     return author.name, author.is_shared
 
@@ -107,14 +109,14 @@ async def test_who_changed_the_schema_through_us_is_named(workshop: Workshop) ->
     agent = await bench.agent()
     assert (await agent.http.get("/people")).is_success
     await wait_until(lambda: list_versions(bench), "the first version")
+    head = "SELECT next_xid FROM schema_heads WHERE connection_id = %s"
+    ((next_xid,),) = await bench.query(head, bench.connection_id)
     write = await agent.write("POST", "/rpc/make_it", {"name": "made"})
     assert (await agent.http.get("/people")).is_success
     found = await wait_until(lambda: list_versions(bench), "a version", matches=lambda one: len(one) == 2)
     session = write.answer.headers["x-basewarden-session"]
     by = {"cause": "session", "name": "Robot", "isShared": False, "sessionId": session, "findingId": None}
     assert found[0]["by"] == by
-    head = "SELECT next_xid FROM schema_heads WHERE connection_id = %s"
-    ((next_xid,),) = await bench.query(head, bench.connection_id)
     assert await find_authors(bench, 1, next_xid) == ("Robot", False)
     await bench.run("ALTER TABLE people ADD COLUMN age int")
     assert await find_authors(bench, 1, next_xid) == ("Robot", True)
@@ -140,6 +142,47 @@ async def test_a_fix_is_of_the_person_who_applied_it(workshop: Workshop) -> None
     assert "row level security is on" in latest["summary"][0]
     page = (await bench.person.get(f"/c/{bench.connection_id}/schema")).text
     assert "by a fix of the sentry" in page
+
+
+async def test_who_changed_an_object_before_is_not_blamed(workshop: Workshop) -> None:
+    """The catalog keeps the rows of an earlier author, of which others are changed later."""
+    bench = await open_holes(workshop)
+    agent = await bench.agent()
+    await bench.run(MAKER.replace("CREATE TABLE people", "CREATE TABLE persons"))
+    await scan(bench)
+    await agent.write("POST", "/rpc/make_it", {"name": "made"})
+    await record(bench)
+    assert (await list_versions(bench))[0]["by"]["cause"] == "session"
+    await bench.run("ALTER TABLE made ADD COLUMN age int")
+    await record(bench)
+    finding = (await list_findings(bench))["people"]["id"]
+    fixed = await bench.person.post(here(bench, f"/findings/{finding}/fix"), json={"mode": "apply"})
+    assert fixed.status_code == 200, fixed.text
+    await record(bench)
+    await bench.run("CREATE POLICY p ON people USING (true)")
+    await record(bench)
+    found = [one["by"] for one in await list_versions(bench)]
+    assert [(one["cause"], one["name"], one["isShared"]) for one in (found[0], found[2])] == [
+        ("unknown", None, False), ("unknown", None, False),
+    ], found  # fmt: skip
+    assert found[1]["cause"] == "fix"
+
+
+async def test_a_change_that_had_not_ended_at_the_last_reading_has_its_author(workshop: Workshop) -> None:
+    bench = await workshop.bench(MAKER)
+    await record(bench)
+    async with await psycopg.AsyncConnection.connect(bench.dsn) as other:
+        ((xid,),) = await (await other.execute("SELECT pg_current_xact_id()::text::bigint")).fetchall()
+        await other.execute("CREATE TABLE late (id int)")
+        await bench.run("CREATE TABLE soon (id int)")
+        await record(bench)
+        head = "SELECT unfinished FROM schema_heads WHERE connection_id = %s"
+        assert await bench.query(head, bench.connection_id) == [([xid],)]
+        await other.commit()
+    await record(bench)
+    assert (await list_versions(bench))[0]["summary"] == [
+        "Table public.late was added with 1 column, row level security off."
+    ]
 
 
 async def test_two_processes_store_each_version_once(workshop: Workshop) -> None:
@@ -228,6 +271,21 @@ async def test_names_are_shown_as_text(workshop: Workshop) -> None:
         page = (await bench.person.get(f"/c/{bench.connection_id}/schema{path}")).text
         assert "&lt;b&gt;x" in page
         assert "<b>x" not in page
+
+
+async def test_a_page_of_long_views_is_cut(workshop: Workshop) -> None:
+    """Its SQL is coloured while all other requests wait."""
+    bench = await workshop.bench(MAKER)
+    await record(bench)
+    columns = ", ".join(f"1 AS a_rather_long_name_of_a_column_{number}" for number in range(300))
+    for number in range(25):
+        await bench.run(f"CREATE VIEW v{number} AS SELECT {columns}")
+    await record(bench)
+    assert sum(len(one["sql"]) for one in (await read_diff(bench, 2))["changes"]) > 2 * MOST_ON_A_PAGE
+    page = (await bench.person.get(f"/c/{bench.connection_id}/schema/2")).text
+    assert page.count("a_rather_long_name") < 25 * 300 / 2
+    assert "View public.v24 was added" in page
+    assert "more characters" in page
 
 
 @pytest.mark.parametrize("backend", ["api"])

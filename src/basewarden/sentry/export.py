@@ -146,6 +146,7 @@ SENTRY_PARTS = (
             "catalog": "a checksum of the project's catalog",
             "checks": "counts how often the schema was read",
             "next_xid": "the number of a transaction in the project's database",
+            "unfinished": "the numbers of transactions in the project's database",
         },
     ),
     ExportPart(

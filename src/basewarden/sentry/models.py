@@ -231,7 +231,8 @@ class SchemaHead(Base):
     """What was last read of a connection's schema.
 
     `checks` counts the readings: one is stored only where no other process has stored one since it began. Transactions
-    from `next_xid` on had not begun by then. `problem` says why the last reading failed.
+    from `next_xid` on had not begun by then, and those of `unfinished` had not ended. `problem` says why the last
+    reading failed.
     """
 
     __tablename__ = "schema_heads"
@@ -242,6 +243,7 @@ class SchemaHead(Base):
     checked_at: Mapped[datetime | None]
     catalog: Mapped[str | None] = mapped_column(Text)
     next_xid: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    unfinished: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
     problem: Mapped[str | None] = mapped_column(Text)
 
 

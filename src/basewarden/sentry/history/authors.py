@@ -1,7 +1,8 @@
 """Who changed a schema: known where the transaction that did it is one of ours, and only then.
 
-Each row of PostgreSQL's catalog names the transaction that wrote it, and our journal has the ids of its own. What was
-removed has left no row, and what a function does in a block that catches errors has another id.
+Each row of PostgreSQL's catalog names the transaction that wrote it, and our journal has the ids of its own. Only
+those count that had not ended at the last reading: an object keeps rows of all who changed it before. What was removed
+has left no row, and what a function does in a block that catches errors has another id.
 """
 
 from collections.abc import Iterable, Mapping
@@ -39,14 +40,15 @@ class VersionAuthor:
 async def find_author(
     session: AsyncSession, head: SchemaHead, changes: Iterable[StructureChange], read: ReadStructure
 ) -> VersionAuthor:
-    xids = sorted(_list_writers(changes, read.writers))[-_MOST_XIDS:]
+    writers = _list_writers(changes, read.writers)
+    xids = sorted(one for one in writers if one >= head.next_xid or one in head.unfinished)[-_MOST_XIDS:]
     since = (head.checked_at or datetime.now(UTC)) - _LONGEST_WRITE
     sessions = await queries.list_writing_sessions(session, head.connection_id, xids, since)
     fixes = await queries.list_changes_of(session, head.connection_id, xids)
     ours = {xid: _of_session(one) for xid, one in sessions.items()} | {xid: _of_fix(one) for xid, one in fixes.items()}
     if ours:
         has_others = len({(one.cause, one.name) for one in ours.values()}) > 1
-        has_others |= any(one >= head.next_xid and one not in ours for one in xids)
+        has_others |= any(one not in ours for one in xids)
         return replace(ours[max(ours)], is_shared=has_others)
     has_calls = await queries.has_calls(session, head.connection_id, since)
     return VersionAuthor(VersionCause.UNKNOWN if has_calls else VersionCause.OUTSIDE)

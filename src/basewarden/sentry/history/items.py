@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from basewarden.sentry.access.state import RELATIONS, AccessKey, AccessKind, AccessState, Acl
+from basewarden.sentry.history.hiding import hide_arguments, hide_secrets, hide_settings
 from basewarden.sentry.history.structure import Facts, ItemKey, ItemKind, Structure
 
 _VIEWS: Final = frozenset({AccessKind.VIEW, AccessKind.MATERIALIZED_VIEW})
@@ -33,7 +34,8 @@ def list_items(objects: Iterable[CatalogObject], states: Iterable[AccessState]) 
     for one in objects:
         items += _list_object(one, by_key)
     defaults = (state for state in by_key.values() if state.kind is AccessKind.DEFAULTS)
-    return dict([*items, *(item for state in defaults for item in _list_defaults(state))])
+    items += (item for state in defaults for item in _list_defaults(state))
+    return {key: hide_secrets(facts) for key, facts in items}
 
 
 def _list_object(found: CatalogObject, states: Mapping[AccessKey, AccessState]) -> Iterator[_Item]:
@@ -65,7 +67,7 @@ def _list_relation(found: CatalogObject, state: AccessState | None) -> Iterator[
         yield from ((key(ItemKind.COLUMN, name), _drop_missing(facts)) for name, facts in found.columns or ())
     for part_kind, texts in ((ItemKind.CONSTRAINT, found.constraints), (ItemKind.INDEX, found.indexes)):
         yield from ((key(part_kind, name), {"definition": text}) for name, text in texts or ())
-    yield from ((key(ItemKind.TRIGGER, name), facts) for name, facts in found.triggers or ())
+    yield from ((key(ItemKind.TRIGGER, name), hide_arguments(facts)) for name, facts in found.triggers or ())
     for policy in state.policies if state else ():
         facts = {**_drop_missing(msgspec.to_builtins(policy)), "roles": list(policy.roles)}
         yield key(ItemKind.POLICY, facts.pop("name")), facts
@@ -80,7 +82,8 @@ def _join(found: CatalogObject, state: AccessState | None) -> dict[str, Any]:
     facts = _drop_missing(found.facts)
     if state is None:
         return facts
-    facts |= {"owner": state.owner, "options": list(state.options)}
+    options = list(state.options)
+    facts |= {"owner": state.owner, "options": hide_settings(options) if found.what == "function" else options}
     if state.kind in RELATIONS - _VIEWS:
         facts |= {"has_rls": state.has_rls, "forces_rls": state.forces_rls}
     return facts

@@ -1,15 +1,18 @@
 """`/c/<id>/schema`: the versions of a connection's schema, and what changed in each."""
 
+import asyncio
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
 from basewarden.connections import Membership, Role, Viewer
 from basewarden.sentry.history.routes import ChangeOffset, SchemaVersionsDep, VersionNumber
+from basewarden.sentry.history.service import MOST_ON_A_PAGE, SchemaDiff
 from basewarden.sentry.history.view import show_version
-from basewarden.web import PagesDep
+from basewarden.web import PagesDep, highlight
 
 router = APIRouter(prefix="/c/{connection_id}/schema", include_in_schema=False)
 
@@ -50,7 +53,7 @@ async def get_version(
     since: Annotated[VersionNumber | None, Query(alias="from")] = None,
     offset: ChangeOffset = 0,
 ) -> Response:
-    diff = await versions.read_diff(member.connection.id, number, since, offset, CHANGE_ROWS)
+    diff = await versions.read_diff(member.connection.id, number, since, offset, CHANGE_ROWS, MOST_ON_A_PAGE)
     shown = show_version(diff.version, member.person.id)
     here = f"{_path(member)}/{shown.number}"
     link = f"{here}?{f'from={since}&' if since else ''}offset="
@@ -61,11 +64,17 @@ async def get_version(
         here=here,
         version=shown,
         diff=diff,
+        coloured=await asyncio.to_thread(_colour, diff),
         first=offset + 1,
         end=end,
         previous_href=f"{link}{max(0, offset - CHANGE_ROWS)}" if offset else None,
         next_href=f"{link}{end}" if diff.changes and end < diff.total else None,
     )
+
+
+def _colour(diff: SchemaDiff) -> list[Markup]:
+    """The SQL of each change."""
+    return [highlight(one.sql, "sql") for one in diff.changes]
 
 
 def _path(member: Membership) -> str:

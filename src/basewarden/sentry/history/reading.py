@@ -7,7 +7,7 @@ itself makes of it. Objects of extensions are left out.
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +23,7 @@ _SECONDS: Final = 20.0
 _XMIN: Final = re.compile(r"(?:^|:)(\d+)", re.ASCII)
 """In a stamp: `123 1:123,2:125`, an object's own row and numbered ones of its parts."""
 _XID_BITS: Final = 32
+_NUMBER: Final = re.compile(r"\d+", re.ASCII)
 
 
 def _is_own(catalog: str, oid: str) -> str:
@@ -55,7 +56,7 @@ SELECT json_build_object('what', k.what, 'schema', n.nspname, 'name', c.relname,
     WHERE i.indrelid = c.oid AND NOT x.relispartition AND NOT EXISTS (
       SELECT FROM pg_constraint t WHERE t.conindid = i.indexrelid AND t.contype IN ('p', 'u', 'x'))),
   'triggers', (SELECT json_agg(json_build_array(g.tgname, json_build_object('definition', pg_get_triggerdef(g.oid),
-      'enabled', g.tgenabled <> 'D')) ORDER BY g.tgname) FROM pg_trigger g
+      'enabled', g.tgenabled IN ('O', 'A'), 'arguments', encode(g.tgargs, 'hex'))) ORDER BY g.tgname) FROM pg_trigger g
     WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgparentid = 0)),
   concat_ws(' ', c.xmin::text,
     (SELECT string_agg('a:' || a.xmin::text, ',') FROM pg_attribute a WHERE a.attrelid = c.oid),
@@ -128,20 +129,24 @@ SELECT json_build_object('what', 'extension', 'schema', n.nspname, 'name', e.ext
 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace ORDER BY e.extname
 """
 _OBJECTS: Final = tuple(Statement(sql) for sql in (_SCHEMAS, _EXTENSIONS, _TYPES, _SEQUENCES, _RELATIONS, _FUNCTIONS))
-_NOW: Final = Statement("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+_NOW: Final = Statement(
+    "SELECT pg_snapshot_xmax(s)::text, ARRAY(SELECT pg_snapshot_xip(s)::text)::text FROM pg_current_snapshot() AS s"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ReadStructure:
     """`catalog` is the version of the catalog before it was read; `next_xid` no transaction had by then.
 
-    `writers` are the transactions that wrote what there is, by schema and name of the object.
+    `unfinished` are those before it that had not ended. `writers` are the transactions that wrote what there is, by
+    schema and name of the object.
     """
 
     catalog: str
     structure: Structure
     writers: Mapping[tuple[str, str], frozenset[int]]
     next_xid: int
+    unfinished: Sequence[int]
 
 
 async def read_structure(connection: DbConnection) -> ReadStructure:
@@ -154,13 +159,14 @@ async def read_structure(connection: DbConnection) -> ReadStructure:
 
 
 def _decode(digest: str, answers: list[Rows]) -> ReadStructure:
-    next_xid = int(answers[0].rows[0][0] or b"0")
+    (now,) = answers[0].rows
+    next_xid, unfinished = int(now[0] or b"0"), [int(one) for one in _NUMBER.findall((now[1] or b"").decode())]
     stamped = list(_decode_objects(answers[2:-1]))
     states = decode_states(answers[-1])
     structure = list_items([one for one, _ in stamped], [state for state, _ in states.values()])
     stamps = [((one.schema, one.name), stamp) for one, stamp in stamped]
     stamps += [((key.schema, key.name), stamp) for key, (_, stamp) in states.items()]
-    return ReadStructure(digest, structure, _list_writers(stamps, next_xid), next_xid)
+    return ReadStructure(digest, structure, _list_writers(stamps, next_xid), next_xid, unfinished)
 
 
 def _decode_objects(answers: Iterable[Rows]) -> Iterable[tuple[CatalogObject, str]]:

@@ -134,8 +134,9 @@ class SchemaHistory:
             if head.checks != checks:
                 return False
             number = await self._add(unit, head, draft) if draft.body else head.number
-            values = {"number": number, "catalog": read.catalog, "next_xid": read.next_xid}
-            await queries.update_head(unit, connection_id, {**values, "checked_at": datetime.now(UTC), "problem": None})
+            values = {"number": number, "catalog": read.catalog, "checked_at": datetime.now(UTC), "problem": None}
+            since = {"next_xid": read.next_xid, "unfinished": list(read.unfinished)}
+            await queries.update_head(unit, connection_id, {**values, **since})
         return True
 
     async def _add(self, unit: WriteSession, head: SchemaHead, draft: VersionDraft) -> int:

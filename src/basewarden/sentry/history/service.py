@@ -1,8 +1,8 @@
 """Reads schema versions, and what differs between two of them."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -18,6 +18,9 @@ from basewarden.sentry.models import SchemaHead, SchemaVersion
 
 MOST_SQL: Final = 20_000
 """Characters of one change: a view may have megabytes."""
+MOST_ON_A_PAGE: Final = 50_000
+"""Characters of SQL: a thousand take some ten milliseconds to colour."""
+_LEAST_SQL: Final = 500
 _MOST_DIGITS: Final = 9
 
 
@@ -55,9 +58,9 @@ class SchemaVersions:
             return head, await queries.list_versions(session, connection_id, limit, before)
 
     async def read_diff(
-        self, connection_id: UUID, number: str, since: int | None, offset: int, limit: int
+        self, connection_id: UUID, number: str, since: int | None, offset: int, limit: int, most: int | None = None
     ) -> SchemaDiff:
-        """From the version before, or `since`. Raises NotFound."""
+        """From the version before, or `since`, with at most some `most` characters of SQL. Raises NotFound."""
         known = int(number) if number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS else 0
         async with self._database.read_only() as session:
             version = await queries.find_version(session, connection_id, known)
@@ -72,7 +75,7 @@ class SchemaVersions:
         if older is None:
             return SchemaDiff(version, None, (), 0)
         changes, total = await asyncio.to_thread(_describe, older.body, version.body, offset, limit)
-        return SchemaDiff(version, older, changes, total)
+        return SchemaDiff(version, older, changes if most is None else list(_shorten(changes, most)), total)
 
 
 def _describe(old: bytes, new: bytes, offset: int, limit: int) -> tuple[list[DescribedChange], int]:
@@ -80,9 +83,19 @@ def _describe(old: bytes, new: bytes, offset: int, limit: int) -> tuple[list[Des
     return [_describe_one(one) for one in changes[offset : offset + limit]], len(changes)
 
 
+def _shorten(changes: Iterable[DescribedChange], most: int) -> Iterator[DescribedChange]:
+    """The first ones whole, and something of each."""
+    for change in changes:
+        sql = _cut(change.sql, max(_LEAST_SQL, most))
+        most -= len(sql)
+        yield replace(change, sql=sql)
+
+
+def _cut(sql: str, most: int) -> str:
+    return sql if len(sql) <= most else f"{sql[:most]}\n-- … {len(sql) - most:,} more characters"
+
+
 def _describe_one(change: StructureChange) -> DescribedChange:
-    sql = write_change(change)
-    if len(sql) > MOST_SQL:
-        sql = f"{sql[:MOST_SQL]}\n-- … {len(sql) - MOST_SQL:,} more characters"
+    sql = _cut(write_change(change), MOST_SQL)
     key = change.key
     return DescribedChange(change.action, key.kind.value, name_object(key), key.part, describe_change(change), sql)

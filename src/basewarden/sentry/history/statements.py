@@ -14,6 +14,7 @@ from pgrest import quote_ident, quote_literal
 
 _CREATED: Final = {"enum": "TYPE", "composite": "TYPE", "range": "TYPE", "domain": "DOMAIN"}
 _NO_BODY: Final = "Bodies of functions are not kept."
+_NO_ARGUMENTS: Final = "Arguments of triggers are not kept."
 
 
 def write_change(change: StructureChange) -> str:
@@ -145,6 +146,8 @@ def _add_part(key: ItemKey, table: str, part: str, facts: Facts) -> str:
             missing = {"using": None, "check": None}
             policy = msgspec.convert({"name": key.part, **missing, **facts}, PolicyState, strict=False)
             return f"{write_policy(policy, table)};"
+        case ItemKind.TRIGGER if "arguments" in facts:
+            return write_comment(f"{facts['definition']}. {_NO_ARGUMENTS}")
     return f"{facts['definition']};"
 
 

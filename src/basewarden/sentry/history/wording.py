@@ -26,6 +26,7 @@ _TEXTS: Final = {
     "using": "which rows it lets see changed",
     "check": "which rows it lets write changed",
     "partition_of": "which part it is changed",
+    "arguments": "its arguments changed",
 }
 _LABELS: Final = {"parameters": "the parameters", "form": "its kind", "comment": "its comment"}
 _LISTS: Final = {"labels": "label", "options": "option", "roles": "role"}

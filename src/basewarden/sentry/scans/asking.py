@@ -5,6 +5,9 @@ from typing import Final, Protocol
 
 from pgrest import DbConnection, Rows, Statement, roll_back
 
+LOCK_SECONDS: Final = 0.5
+"""To read the text of a view locks its tables until the transaction ends. While that waited for one of them, a change
+of another would wait for it, and all other requests to that table behind the change."""
 _PATH: Final = b"pg_catalog, pg_temp"
 """So that no temporary table is taken for one of the catalog."""
 PLAIN_SETTINGS: Final = (
@@ -51,9 +54,9 @@ async def ask(connection: Asked, seconds: float, statements: Sequence[Statement]
         Statement("BEGIN READ ONLY"),
         Statement(
             "SELECT pg_catalog.set_config('statement_timeout', $1, true),"
-            " pg_catalog.set_config('lock_timeout', $1, true),"
-            f" pg_catalog.set_config('search_path', $2, true), {PLAIN_SETTINGS}",
-            (str(round(seconds * 1000)).encode(), _PATH),
+            " pg_catalog.set_config('lock_timeout', $2, true),"
+            f" pg_catalog.set_config('search_path', $3, true), {PLAIN_SETTINGS}",
+            (*(b"%d" % round(one * 1000) for one in (seconds, min(seconds, LOCK_SECONDS))), _PATH),
         ),
     )
     answers = await connection.run([*opening, *statements, *roll_back(connection)])
