@@ -8,12 +8,15 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 
 from basewarden.audit import Audit
 from basewarden.db import Database
 from basewarden.jobs import Jobs
+from basewarden.sentry.scans.scan import Scan
 from basewarden.sentry.service import Scans
 from basewarden.sentry.watching.service import Watching
+from pgrest import PgrestError
 from tests.fixtures.app import read_refusal
 from tests.fixtures.bench import OWNER, Bench, Workshop
 from tests.fixtures.sql import run_sql
@@ -183,6 +186,28 @@ async def test_a_scan_that_fails_is_tried_again_later_each_time(workshop: Worksh
         await bench.run(f"ALTER ROLE {OWNER} LOGIN")
     await scan(bench)
     assert is_about((await read_watch(bench))["nextScanAt"], timedelta(days=1))
+
+
+async def test_what_a_failed_scan_has_seen_is_looked_at_again(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scan that was asked for takes over from the one that a change has planned."""
+    bench = await open_holes(workshop)
+    await scan(bench)
+
+    async def fail(*_: object) -> None:
+        raise PgrestError(503, "57P01", "the connection was lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Scan, "run", fail)
+        assert (await scan(bench))["status"] == "failed"
+    watch = await read_watch(bench)
+    assert is_about(watch["nextScanAt"], timedelta(minutes=15)), watch
+    await choose(bench, "off")
+    with monkeypatch.context() as patch:
+        patch.setattr(Scan, "run", fail)
+        assert (await scan(bench))["status"] == "failed"
+    assert (await read_watch(bench))["nextScanAt"] is None
 
 
 async def test_a_finding_is_an_alert_once_and_again_when_it_is_back(workshop: Workshop) -> None:

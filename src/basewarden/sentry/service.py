@@ -129,7 +129,7 @@ class Scans:
             async with acquire() as connection:
                 catalog = await read_version(connection)  # before it looks: what changes later is another version
             async with self._database.write_now() as unit:
-                await note_looking(unit, connection_id, catalog)
+                await note_looking(unit, connection_id, catalog, is_asked=scan.cause == ScanCause.REQUEST)
                 await self._history.plan(unit, connection_id)
         schemas = await self._choose_schemas(acquire, connection_id, scan)
 

@@ -16,6 +16,8 @@ from basewarden.sentry.models import ScanCause, ScanSchedule, ScanStatus, Sentry
 _FIRST: Final = text("now() + interval '1 hour' * (0.5 + random())")
 """When a connection is scanned for the first time: not all at once after an update."""
 _INTERVALS: Final = {ScanSchedule.HOURLY: timedelta(hours=1), ScanSchedule.DAILY: timedelta(days=1)}
+RETRY: Final = timedelta(minutes=15)
+"""The first next try of a scan that failed."""
 _SETTLE: Final = timedelta(seconds=2)
 """A migration changes a schema many times; what follows so soon is seen by the same scan."""
 _DUE_AT = func.least(SentryWatch.next_at, SentryWatch.change_at)
@@ -71,10 +73,17 @@ async def note_attempt(
     await update_watch(session, watch.connection_id, values)
 
 
-async def note_looking(session: WriteSession, connection_id: UUID, catalog: str) -> None:
-    """A scan of all that is exposed begins, and this is the version that it sees."""
+async def note_looking(session: WriteSession, connection_id: UUID, catalog: str, *, is_asked: bool) -> None:
+    """A scan of all that is exposed begins, and this is the version that it sees.
+
+    One that was asked for counts as an attempt, too: should it fail, no other scan has seen what has changed.
+    """
     await insert_missing_watches(session, connection_id)
-    await update_watch(session, connection_id, {"catalog": catalog, "change_at": None})
+    values: dict[str, Any] = {"catalog": catalog, "change_at": None}
+    if is_asked:
+        retry_at = case((SentryWatch.next_at.is_not(None), func.least(SentryWatch.next_at, func.now() + RETRY)))
+        values |= {"attempts": func.greatest(SentryWatch.attempts, 1), "next_at": retry_at}
+    await update_watch(session, connection_id, values)
 
 
 async def note_ended(session: WriteSession, connection_id: UUID) -> None:

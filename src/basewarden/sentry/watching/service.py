@@ -27,7 +27,7 @@ QUIET: Final = timedelta(minutes=5)
 MOST_AT_ONCE: Final = 2
 """The worker of jobs has other work, too."""
 _EVERY_MINUTE: Final = "* * * * *"
-_BACK_OFF: Final = RetryPolicy(attempts=10_000, first=timedelta(minutes=15), longest=timedelta(days=1))
+_BACK_OFF: Final = RetryPolicy(attempts=10_000, first=queries.RETRY, longest=timedelta(days=1))
 _log = structlog.get_logger()
 
 
