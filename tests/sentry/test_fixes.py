@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from basewarden.accounts import Limit
 from basewarden.sentry import service as service_module
 from basewarden.sentry.changes import service as changes_module
 from basewarden.sentry.changes.queries import list_changed_since
@@ -59,6 +60,20 @@ async def test_a_fix_is_tried_applied_and_undone(workshop: Workshop) -> None:
     assert await bench.read_kinds() == ["fix_undone", "fix_applied"]
     assert read_refusal(await bench.undo()) == (409, "nothing_to_undo")
     assert "ada@secret" not in str(await bench.own("SELECT before, after, sql, inverse FROM sentry_changes"))
+
+
+async def test_fixes_and_quarantines_are_not_tried_without_end(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them locks what it tries to change, and requests wait."""
+    bench = await open_bench(workshop)
+    monkeypatch.setattr(changes_module, "HOURLY_PREVIEWS", Limit(2, 60 * 60))
+    assert (await bench.fix("preview")).status_code == 200
+    assert (await bench.quarantine(mode="preview")).status_code == 200
+    for refused in (await bench.fix("preview"), await bench.quarantine(mode="preview")):
+        assert refused.status_code == 429, refused.text
+        assert int(refused.headers["retry-after"]) > 0
+    assert (await bench.fix()).status_code == 200
 
 
 async def test_a_scan_of_other_schemas_leaves_a_fix_as_it_was(workshop: Workshop) -> None:

@@ -117,6 +117,14 @@ async def test_a_bucket_is_not_closed_by_running_the_code_of_another_role(worksh
     refused = await bench.quarantine()
     assert read_refusal(refused) == (422, "login_may_not")
     assert await bench.shop.rows("SELECT public FROM storage.buckets") == [{"public": True}]
+    await bench.shop.run(
+        "DROP FUNCTION storage.noted CASCADE; CREATE FUNCTION storage.odd(text) RETURNS boolean LANGUAGE sql AS 'SELECT true';"
+        "CREATE OPERATOR storage.=== (FUNCTION = storage.odd, RIGHTARG = text); ALTER FUNCTION storage.odd OWNER TO anon;"
+        "ALTER TABLE storage.buckets ADD CHECK (OPERATOR(storage.===) name)"
+    )
+    refused = await bench.quarantine()
+    assert "It would run the function storage.odd" in refused.text
+    assert await bench.shop.rows("SELECT public FROM storage.buckets") == [{"public": True}]
 
 
 @pytest.mark.parametrize(

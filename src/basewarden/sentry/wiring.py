@@ -73,7 +73,8 @@ def list_erasure_handlers(_registry: Registry) -> tuple[SentryErasure, ...]:
 def wire(registry: Registry) -> None:
     database, jobs = registry.get(Database), registry.get(Jobs)
     projects, targets = registry.get(Projects), registry.get(ConnectionTargets)
-    changes = Changes(database, jobs, projects, targets)
+    attempts = registry.get(Attempts)
+    changes = Changes(database, jobs, projects, targets, attempts)
     registry.add(changes)
     history = registry.add(SchemaHistory(database, jobs, projects))
     registry.add(SchemaVersions(database))
@@ -81,7 +82,6 @@ def wire(registry: Registry) -> None:
     watching = registry.add(Watching(database, jobs, scans, registry.get(Audit)))
     registry.add(SchemaNotices(projects, watching, history))
     settings = registry.get(Settings)
-    attempts = registry.get(Attempts)
     registry.add(PolicyDebugger(registry.get(Projects), registry.get(ConnectionTargets), attempts))
     registry.add(LeakScans(attempts, allow_private=settings.allow_private_addresses))
     registry.get(SidebarCounts).add(count_room)

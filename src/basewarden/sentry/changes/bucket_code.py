@@ -14,7 +14,7 @@ from pgrest import Statement
 _LOCK: Final = RestoreStep("LOCK TABLE storage.buckets IN ROW EXCLUSIVE MODE")
 """From here on no other one is added."""
 _CODE: Final = Statement("""
-WITH buckets AS (
+WITH RECURSIVE buckets AS (
   SELECT c.oid, n.nspowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.oid = 'storage.buckets'::regclass
 ), trusted AS (
@@ -26,10 +26,21 @@ WITH buckets AS (
   UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k JOIN buckets b ON b.oid = k.conrelid
   UNION ALL SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index i JOIN buckets b ON b.oid = i.indrelid
   UNION ALL SELECT 'pg_attrdef'::regclass, d.oid FROM pg_attrdef d JOIN buckets b ON b.oid = d.adrelid
+  UNION ALL SELECT 'pg_statistic_ext'::regclass, s.oid FROM pg_statistic_ext s JOIN buckets b ON b.oid = s.stxrelid
+  UNION ALL SELECT 'pg_policy'::regclass, p.oid FROM pg_policy p JOIN buckets b ON b.oid = p.polrelid
+    WHERE row_security_active(b.oid)
+  UNION ALL SELECT 'pg_type'::regclass, a.atttypid FROM pg_attribute a JOIN buckets b ON b.oid = a.attrelid
+    WHERE a.attnum > 0
+), used(class, object) AS (
+  SELECT p.class::oid, p.object FROM parts p
+  UNION SELECT n.class, n.object FROM used u CROSS JOIN LATERAL (
+    SELECT d.refclassid AS class, d.refobjid AS object FROM pg_depend d WHERE d.classid = u.class AND d.objid = u.object
+      AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
+    UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint k
+      WHERE u.class = 'pg_type'::regclass AND k.contypid = u.object) AS n
 )
-SELECT 'the function ' || n.nspname || '.' || f.proname FROM parts p
-JOIN pg_depend d ON d.classid = p.class AND d.objid = p.object AND d.refclassid = 'pg_proc'::regclass
-JOIN pg_proc f ON f.oid = d.refobjid JOIN pg_namespace n ON n.oid = f.pronamespace
+SELECT 'the function ' || n.nspname || '.' || f.proname FROM used u
+JOIN pg_proc f ON u.class = 'pg_proc'::regclass AND f.oid = u.object JOIN pg_namespace n ON n.oid = f.pronamespace
 WHERE f.proowner NOT IN (SELECT t.oid FROM trusted t)
 UNION SELECT 'the rewrite rule ' || r.rulename FROM pg_rewrite r JOIN buckets b ON b.oid = r.ev_class
 WHERE r.ev_type = '2' AND r.ev_enabled <> 'D' ORDER BY 1 LIMIT 5

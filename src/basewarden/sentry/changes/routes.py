@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from basewarden.accounts import ReauthRequired
 from basewarden.connections import Editor, Membership, Owner, Viewer
+from basewarden.errors import TooMany
 from basewarden.gateway import NeedsPostgres
 from basewarden.sentry.bodies import detail_body
 from basewarden.sentry.changes.bodies import change_body, fix_body, quarantine_body
@@ -51,7 +52,7 @@ _ALWAYS = (NeedsPostgres, ChangeRunning, ChangeFailed, ObjectLocked, LoginMayNot
     summary="Tries the fix of a finding, or applies it.",
     responses={
         200: {"model": FixTrialOut | SentryChangeOut},
-        **declare(*_ALWAYS, ReauthRequired, FindingClosed, FindingChanged, FixRefused, FixNotReversible),
+        **declare(*_ALWAYS, ReauthRequired, FindingClosed, FindingChanged, FixRefused, FixNotReversible, TooMany),
     },
 )
 async def post_fix(finding_id: str, body: FixBody, member: Owner, changes: ChangesDep) -> dict[str, Any]:
@@ -86,7 +87,7 @@ async def delete_fix(finding_id: str, member: Owner, changes: ChangesDep, databa
     summary="Closes the object of a finding to the API's roles.",
     responses={
         200: {"model": QuarantineTrialOut | SentryChangeOut},
-        **declare(*_ALWAYS, FindingClosed, FindingChanged, AlreadyQuarantined, NotReachable, NotClosable),
+        **declare(*_ALWAYS, FindingClosed, FindingChanged, AlreadyQuarantined, NotReachable, NotClosable, TooMany),
     },
 )
 async def post_quarantine(

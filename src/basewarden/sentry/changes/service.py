@@ -7,11 +7,12 @@ of it is known from the answer to COMMIT, or later from the database.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 
+from basewarden.accounts import Attempt, Attempts, Limit
 from basewarden.connections import ConnectionTargets
 from basewarden.core.ids import make_id, parse_id
 from basewarden.db import Database
@@ -49,6 +50,9 @@ from basewarden.sentry.scans.running import Acquire
 from basewarden.sentry.scans.storing import read_object
 from pgrest import DatabaseError, DbConnection, PgrestError
 
+HOURLY_PREVIEWS: Final = Limit(120, 60 * 60)
+"""Of a connection's members together."""
+_ADVICE: Final = "Fixes and quarantines of this connection were tried many times. Wait some minutes and try again."
 Actor = tuple[UUID, str]
 
 
@@ -72,19 +76,28 @@ class QuarantinePreview:
 class Changes:
     """Changes of a connection run one at a time."""
 
-    def __init__(self, database: Database, jobs: Jobs, projects: Projects, targets: ConnectionTargets) -> None:
+    def __init__(
+        self,
+        database: Database,
+        jobs: Jobs,
+        projects: Projects,
+        targets: ConnectionTargets,
+        attempts: Attempts,
+    ) -> None:
         self._database = database
         self._projects = projects
         self._targets = targets
+        self._attempts = attempts
         self.reconciler = ChangeReconciler(database, jobs, projects)
 
     # Fixes --------------------------------------------------------------------------------------------------
 
     async def preview_fix(self, connection_id: UUID, finding_id: str) -> FixPreview:
-        """Nothing of it is kept. Raises what `apply_fix` does, but for a fix that does not close the finding."""
+        """Nothing of it is kept. Raises what `apply_fix` does, but for a fix that does not close it, and TooMany."""
         await self._projects.get_direct(connection_id)
         finding = await self._get_open(connection_id, finding_id)
         fix = await self._make_fix(finding)
+        await self._limit_previews(connection_id)
         async with self._open(connection_id, fix.sql) as transaction:
             trial = await try_fix(transaction, fix)
         writers = await list_writers(self._database, self._targets, connection_id, trial)
@@ -134,6 +147,7 @@ class Changes:
     async def preview_quarantine(self, connection_id: UUID, finding_id: str) -> QuarantinePreview:
         await self._projects.get_direct(connection_id)
         finding = await self._get_open(connection_id, finding_id)
+        await self._limit_previews(connection_id)
         async with self._open(connection_id, "") as transaction:
             trial = await try_quarantine(transaction, read_object(finding))
         agents = await list_agents(self._database, self._targets, connection_id, trial)
@@ -274,6 +288,10 @@ class Changes:
                 yield transaction, other
         except (DatabaseError, PgrestError) as error:
             raise explain_failure(error, sql) from error
+
+    async def _limit_previews(self, connection_id: UUID) -> None:
+        """Each locks what it tries to change for a moment, and requests to it wait."""
+        await self._attempts.acquire(Attempt("sentry.preview", str(connection_id), HOURLY_PREVIEWS, _ADVICE))
 
     # Findings, agents and their writes ----------------------------------------------------------------------
 
