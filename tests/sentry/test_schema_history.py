@@ -1,6 +1,7 @@
 """Schema versions through the product: stored once, by whom, how many, and who may read them."""
 
 import asyncio
+import dataclasses
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -19,9 +20,11 @@ from basewarden.sentry.history.reading import read_structure
 from basewarden.sentry.history.recording import SchemaHistory
 from basewarden.sentry.history.service import MOST_ON_A_PAGE
 from basewarden.sentry.models import SchemaHead
+from basewarden.sentry.rule import ObjectType, ScannedObject
 from tests.fixtures.app import read_refusal
 from tests.fixtures.bench import Backend, Bench, Workshop
 from tests.fixtures.waiting import wait_until
+from tests.sentry.change_bench import add_finding, open_bench
 from tests.sentry.test_scans import here, list_findings, open_holes, scan
 
 MAKER = """
@@ -183,6 +186,25 @@ async def test_a_change_that_had_not_ended_at_the_last_reading_has_its_author(wo
     assert (await list_versions(bench))[0]["summary"] == [
         "Table public.late was added with 1 column, row level security off."
     ]
+
+
+async def test_what_a_quarantine_takes_back_is_its_own(workshop: Workshop) -> None:
+    """The policy that closed the bucket is gone, and no row of the catalog says who removed it."""
+    bench = await open_bench(workshop)
+    bucket = ScannedObject(ObjectType.BUCKET, "", 'it\'s \\ "odd"')
+    bench = dataclasses.replace(bench, finding=await add_finding(bench.shop, bucket, "bucket_public_listing", None))
+    await record(bench.shop)
+    assert (await bench.quarantine()).status_code == 200
+    await record(bench.shop)
+    assert (await bench.release()).status_code == 200
+    await bench.shop.run("CREATE TABLE other (id int)")
+    await record(bench.shop)
+    found = (await list_versions(bench.shop))[:2]
+    assert [(one["by"]["cause"], one["by"]["findingId"]) for one in found] == [("quarantine", bench.finding)] * 2, found
+    assert any("was removed" in one for one in found[0]["summary"])
+    await bench.shop.run("DROP TABLE other")
+    await record(bench.shop)
+    assert (await list_versions(bench.shop))[0]["by"]["cause"] == "outside"
 
 
 async def test_two_processes_store_each_version_once(workshop: Workshop) -> None:

@@ -4,17 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from procrastinate.exceptions import ConnectorException
 
 from basewarden.audit import Audit
 from basewarden.db import Database
 from basewarden.jobs import Jobs
 from basewarden.sentry.scans.scan import Scan
 from basewarden.sentry.service import Scans
+from basewarden.sentry.watching.noticing import SchemaNotices
 from basewarden.sentry.watching.service import Watching
 from pgrest import PgrestError
 from tests.fixtures.app import read_refusal
@@ -148,6 +151,28 @@ async def test_a_change_beside_us_is_noticed_when_the_schema_is_loaded_and_then_
     assert is_about(watch["nextScanAt"], timedelta(minutes=5))
     await scan(bench)
     assert (await read_watch(bench))["nextCause"] == "schedule", "a scan that was asked for has seen it"
+
+
+async def test_an_error_ends_no_noticing() -> None:
+    """Such as that of the queue of jobs, whose connection is lost."""
+    heard: list[str] = []
+    hear: list[Any] = []
+
+    async def fail(_: UUID, version: str) -> None:
+        raise ConnectorException(version)
+
+    async def note(_: UUID, version: str) -> None:
+        heard.append(version)
+
+    projects: Any = SimpleNamespace(on_schema=hear.append)
+    watching: Any = SimpleNamespace(note_version=fail)
+    history: Any = SimpleNamespace(note_version=note)
+    notices = SchemaNotices(projects, watching, history)
+    await notices.start()
+    for number, version in enumerate(("one", "two"), 1):
+        hear[0](UUID(int=1), version)
+        await wait_until(lambda: heard, version, matches=lambda found, number=number: len(found) == number)
+    await notices.stop()
 
 
 async def test_a_fix_is_followed_by_a_scan(workshop: Workshop) -> None:

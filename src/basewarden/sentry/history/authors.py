@@ -2,10 +2,10 @@
 
 Each row of PostgreSQL's catalog names the transaction that wrote it, and our journal has the ids of its own. Only
 those count that had not ended at the last reading: an object keeps rows of all who changed it before. What was removed
-has left no row, and what a function does in a block that catches errors has another id.
+has left no row, but a fix is known by its objects. What a function does in a block that catches errors has another id.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from basewarden.journal import JournalSession
+from basewarden.sentry.access.state import AccessKind, decode_states
 from basewarden.sentry.history import queries
 from basewarden.sentry.history.comparing import StructureChange
 from basewarden.sentry.history.reading import ReadStructure
@@ -22,6 +23,8 @@ from basewarden.sentry.models import ChangeStatus, SchemaHead, SentryChange, Ver
 _LONGEST_WRITE: Final = timedelta(minutes=10)
 """A write is journaled before it commits."""
 _MOST_XIDS: Final = 1_000
+_OBJECTS: Final = ("storage", "objects")
+"""Whose policies close a bucket."""
 _TAKEN_BACK: Final = frozenset({ChangeStatus.UNDOING, ChangeStatus.UNDONE})
 
 
@@ -38,14 +41,16 @@ class VersionAuthor:
 
 
 async def find_author(
-    session: AsyncSession, head: SchemaHead, changes: Iterable[StructureChange], read: ReadStructure
+    session: AsyncSession, head: SchemaHead, changes: Sequence[StructureChange], read: ReadStructure
 ) -> VersionAuthor:
     writers = _list_writers(changes, read.writers)
     xids = sorted(one for one in writers if one >= head.next_xid or one in head.unfinished)[-_MOST_XIDS:]
     since = (head.checked_at or datetime.now(UTC)) - _LONGEST_WRITE
     sessions = await queries.list_writing_sessions(session, head.connection_id, xids, since)
-    fixes = await queries.list_changes_of(session, head.connection_id, xids)
-    ours = {xid: _of_session(one) for xid, one in sessions.items()} | {xid: _of_fix(one) for xid, one in fixes.items()}
+    names = {(change.key.schema, change.key.name) for change in changes}
+    fixes = await queries.list_changes_since(session, head)
+    ours = {xid: _of_session(one) for xid, one in sessions.items()}
+    ours |= {one.xid: _of_fix(one) for one in fixes if one.xid in writers or not names.isdisjoint(_list_objects(one))}
     if ours:
         has_others = len({(one.cause, one.name) for one in ours.values()}) > 1
         has_others |= any(one not in ours for one in xids)
@@ -60,6 +65,12 @@ def _list_writers(
     """Of the objects that changed; the catalog has no row of those that are gone."""
     nothing: frozenset[int] = frozenset()
     return nothing.union(*(writers.get((change.key.schema, change.key.name), nothing) for change in changes))
+
+
+def _list_objects(one: SentryChange) -> frozenset[tuple[str, str]]:
+    """What a fix or a quarantine is about, by schema and name: of a policy that it removed, no row is left."""
+    states = [*decode_states(one.before), *decode_states(one.after)]
+    return frozenset(_OBJECTS if state.kind is AccessKind.BUCKET else (state.schema, state.name) for state in states)
 
 
 def _of_session(one: JournalSession) -> VersionAuthor:

@@ -14,12 +14,13 @@ from basewarden.connections import Connection
 from basewarden.core.ids import make_first_id
 from basewarden.db import WriteSession, delete_some, stream_by_id
 from basewarden.journal import JournalSession, JournalWrite
-from basewarden.sentry.models import SchemaHead, SchemaVersion, SentryChange
+from basewarden.sentry.models import ChangeStatus, SchemaHead, SchemaVersion, SentryChange
 
 MOST_VERSIONS: Final = 200
 MOST_KEPT_BYTES: Final = 50_000_000
 """Of a connection, compressed."""
 _ABORTED: Final = "aborted"
+_MOST_CHANGES: Final = 100
 
 
 async def find_head(session: AsyncSession, connection_id: UUID) -> SchemaHead | None:
@@ -102,12 +103,13 @@ async def list_writing_sessions(
     return {row[0]: row[1] for row in await session.execute(query) if row[0] is not None}
 
 
-async def list_changes_of(
-    session: AsyncSession, connection_id: UUID, xids: Collection[int]
-) -> Mapping[int, SentryChange]:
-    """By the transaction that applied it, or took it back."""
-    query = select(SentryChange).where(SentryChange.connection_id == connection_id, SentryChange.xid.in_(xids))
-    return {one.xid: one for one in await session.scalars(query)}
+async def list_changes_since(session: AsyncSession, head: SchemaHead) -> Sequence[SentryChange]:
+    """Fixes and quarantines whose transaction, which applied them or took them back, had not ended at that reading."""
+    is_later = or_(SentryChange.xid >= head.next_xid, SentryChange.xid.in_(head.unfinished))
+    query = select(SentryChange).where(
+        SentryChange.connection_id == head.connection_id, SentryChange.status != ChangeStatus.FAILED, is_later
+    )
+    return (await session.scalars(query.order_by(SentryChange.xid.desc()).limit(_MOST_CHANGES))).all()
 
 
 async def has_calls(session: AsyncSession, connection_id: UUID, since: datetime) -> bool:

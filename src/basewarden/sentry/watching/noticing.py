@@ -4,10 +4,8 @@ import asyncio
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from basewarden.core.tasks import end_task
-from basewarden.errors import AppError
 from basewarden.gateway import Projects
 from basewarden.sentry.history.recording import SchemaHistory
 from basewarden.sentry.watching.service import Watching
@@ -45,6 +43,6 @@ class SchemaNotices:
                 for note_version in self._note_version:
                     try:
                         await note_version(connection_id, version)
-                    except (AppError, SQLAlchemyError, OSError) as error:
+                    except Exception as error:  # noqa: BLE001 - if this loop ended, no change would be seen any more
                         # the next scan by schedule sees it
                         _log.warning("sentry.change_not_noted", reason=type(error).__name__)
