@@ -137,6 +137,30 @@ async def test_what_is_denied_is_refused_by_its_name_and_a_name_that_is_none_is_
         assert read_refusal(await agent.http.get(path)) == (403, "column_denied")
 
 
+async def test_a_row_as_a_whole_is_asked_for_in_vain(workshop: Workshop) -> None:
+    """A star in quotes is a name, and in SQL the whole row, by which rows were ordered and tested for nulls."""
+    bench = await workshop.bench("""
+        CREATE TABLE people (email text, id int PRIMARY KEY); CREATE TABLE notes (id int PRIMARY KEY, by int REFERENCES people);
+        CREATE TABLE odd (id int PRIMARY KEY, "*" text, secret text);
+        INSERT INTO people VALUES ('z@x', 1), ('a@x', 2), (NULL, 3); INSERT INTO notes VALUES (1, 1); INSERT INTO odd VALUES (1, 'o', 's1');
+    """)
+    agent = await bench.agent(columns={"people": {"email": "mask"}, "odd": {"secret": "mask"}})
+    for path in (
+        '/people?order="*"', '/people?order=id,"*".desc', '/people?"*"=not.is.null', '/people?or=(id.eq.9,"*".is.null)',
+        '/notes?select=id,people(id)&people."*"=is.null', '/notes?select=id,people!inner()&people."*"=not.is.null',
+        '/odd?order="*"', '/odd?"*"=eq.o',
+    ):  # fmt: skip
+        answer = await agent.http.get(path)
+        assert answer.status_code == 403, (path, answer.text)
+        assert read_refusal(answer) == (403, "column_denied"), path
+    assert read_refusal(await agent.http.delete('/people?"*"=not.is.null')) == (403, "column_denied")
+    for path in ("/odd", '/odd?select="*"', '/odd?select=x:"*"', "/odd?select=id,secret"):
+        assert (await agent.http.get(path)).json() == [{"id": 1, "secret": "•••"}]
+    for path in ('/people?"*"->>email=eq.z@x', '/people?"*"->>email=like.*', '/people?select="*".max()'):
+        assert read_refusal(await agent.http.get(path)) == (403, "column_denied"), path
+    assert read_refusal(await agent.http.get("/people?select=count()"))[1] == "PGRST123"  # aggregates are off for all
+
+
 async def test_rows_are_not_joined_through_a_hidden_column(workshop: Workshop) -> None:
     _, agent = await _open(workshop)
     for path in (

@@ -26,6 +26,7 @@ from pgrest.query.grammar.nodes import (
 )
 from pgrest.query.hiding import (
     SYSTEM_COLUMNS,
+    WHOLE_ROW,
     find_shown_relationship,
     is_hidden,
     make_tie_breakers,
@@ -151,7 +152,7 @@ class _Place(NamedTuple):
         """Those of the table that `*` means."""
         if self.table is None or self.rules is None:
             return () if self.table is None else self.table.columns
-        return [name for name in self.table.columns if name not in self.rules.denied]
+        return [name for name in self.table.columns if name not in self.rules.denied and name != WHOLE_ROW]
 
 
 class _HoistedFields(NamedTuple):
@@ -286,8 +287,10 @@ class _TreeBuilder:
                     self._output(SelectField(Field(name)), place, is_spread=False) for name in place.shown_columns
                 )
             else:
-                whole_row = ColumnRef("*", is_whole_row=is_spread)
-                outputs.append(replace(self._output(one, place, is_spread=is_spread), column=whole_row))
+                if place.rules is not None and one.aggregate != "count":
+                    raise errors.column_denied(WHOLE_ROW)
+                counted = self._output(one, place._replace(rules=None), is_spread=is_spread)
+                outputs.append(replace(counted, column=ColumnRef("*", is_whole_row=is_spread)))
         return tuple(outputs)
 
     def _output(self, one: SelectField, place: _Place, *, is_spread: bool) -> Output:

@@ -12,13 +12,17 @@ from pgrest.schema.relations import find_relationship
 
 MASK_TEXT = "•••"
 SYSTEM_COLUMNS = frozenset({"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"})
+WHOLE_ROW = "*"
 _TEXT = "S"  # the category of a column's type
 _AMBIGUOUS = "PGRST201"
 
 
 def is_hidden(rules: ColumnRules | None, name: str) -> bool:
-    """System columns tell where a row lies, which depends on how large its values are."""
-    return rules is not None and (name in rules.hidden or name in SYSTEM_COLUMNS)
+    """System columns tell where a row lies, which depends on how large its values are.
+
+    A row as a whole has the hidden ones in it; so a column that is called `*` cannot be shown.
+    """
+    return rules is not None and (name in rules.hidden or name in SYSTEM_COLUMNS or name == WHOLE_ROW)
 
 
 def check_shown(schema: Schema, table: Table, names: Iterable[str]) -> None:
