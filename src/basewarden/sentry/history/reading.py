@@ -54,7 +54,8 @@ SELECT json_build_object('what', k.what, 'schema', n.nspname, 'name', c.relname,
   'indexes', (SELECT json_agg(json_build_array(x.relname, pg_get_indexdef(i.indexrelid)) ORDER BY x.relname)
     FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
     WHERE i.indrelid = c.oid AND NOT x.relispartition AND NOT EXISTS (
-      SELECT FROM pg_constraint t WHERE t.conindid = i.indexrelid AND t.contype IN ('p', 'u', 'x'))),
+      SELECT FROM pg_constraint t
+      WHERE t.conrelid = c.oid AND t.conindid = i.indexrelid AND t.contype IN ('p', 'u', 'x'))),
   'triggers', (SELECT json_agg(json_build_array(g.tgname, json_build_object('definition', pg_get_triggerdef(g.oid),
       'enabled', g.tgenabled IN ('O', 'A'), 'arguments', encode(g.tgargs, 'hex'))) ORDER BY g.tgname) FROM pg_trigger g
     WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgparentid = 0)),

@@ -4,8 +4,11 @@ import asyncio
 from uuid import UUID
 
 import structlog
+from procrastinate.exceptions import ConnectorException
+from sqlalchemy.exc import SQLAlchemyError
 
 from basewarden.core.tasks import end_task
+from basewarden.errors import AppError
 from basewarden.gateway import Projects
 from basewarden.sentry.history.recording import SchemaHistory
 from basewarden.sentry.watching.service import Watching
@@ -43,6 +46,6 @@ class SchemaNotices:
                 for note_version in self._note_version:
                     try:
                         await note_version(connection_id, version)
-                    except Exception as error:  # noqa: BLE001 - if this loop ended, no change would be seen any more
+                    except (AppError, SQLAlchemyError, ConnectorException, OSError) as error:
                         # the next scan by schedule sees it
                         _log.warning("sentry.change_not_noted", reason=type(error).__name__)
