@@ -14,6 +14,7 @@ from basewarden.serve import make_config
 from basewarden.web.budgets import RequestBudgets
 from basewarden.web.guard import ConnectionGuard, GuardedConnection, find_network, is_in
 from basewarden.web.protocol import GuardedProtocol
+from basewarden.web.whole_responses import find_whole, join_checked
 from tests.fixtures.app import make_settings
 from tests.fixtures.ports import open_listener
 from tests.fixtures.serving import serving
@@ -175,3 +176,83 @@ def test_an_ipv6_network_counts_as_one() -> None:
 def test_an_idle_connection_outlives_those_of_clients_and_proxies() -> None:
     """Load balancers keep one for 60 s."""
     assert make_config(None, make_settings("postgresql://nobody@127.0.0.1:1/nothing")).timeout_keep_alive > 60
+
+
+# Responses that go out whole ------------------------------------------------------------------------------------
+
+_HEAD = join_checked([(b"content-type", b"text/plain"), (b"x-kept", b"yes")])
+
+
+class WholeAnswers:
+    """Answers each request with its own path, sent whole where the protocol can; `results` say where it could."""
+
+    def __init__(self) -> None:
+        self.results: list[bool] = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
+        await self.may_answer.wait()
+        body, send_whole = scope["path"].encode(), find_whole(scope)
+        assert send_whole is not None
+        lines = _HEAD.lines + b"content-length: %d\r\n" % len(body)
+        self.results.append(send_whole(scope, 200, lines, body))
+        if not self.results[-1]:
+            headers = [*_HEAD.pairs, (b"content-length", b"%d" % len(body))]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+
+async def test_a_whole_response_is_the_same_as_one_in_two_messages() -> None:
+    app = WholeAnswers()
+    async with served(app) as (port, _), connected(port) as (reader, writer):
+        for number in range(3):
+            writer.write(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number)
+            answer = await read_answer(reader)
+            assert (answer.status, answer.body) == (200, b"/%d" % number)
+            assert answer.headers.keys() == {"date", "server", "content-type", "x-kept", "content-length"}
+        writer.write(b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = await read_answer(reader)
+        assert (answer.headers["connection"], answer.body) == ("close", b"/last")
+        assert await read_to_end(reader) == b""
+    assert app.results == [True] * 4
+
+
+async def test_requests_sent_ahead_are_answered_in_order_whole_or_not() -> None:
+    app = WholeAnswers()
+    app.may_answer.clear()
+    async with served(app) as (port, _), connected(port) as (reader, writer):
+        writer.write(b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number for number in range(5)))
+        await asyncio.sleep(0.1)
+        app.may_answer.set()
+        for number in range(5):
+            assert (await read_answer(reader)).body == b"/%d" % number
+    assert app.results == [False] * 4 + [True]
+
+
+async def test_nothing_is_sent_whole_after_an_answer_or_to_a_client_that_has_gone() -> None:
+    results: list[bool] = []
+    ended = asyncio.Event()
+
+    async def answer_twice(scope: Any, receive: Any, send: Any) -> None:
+        send_whole = find_whole(scope)
+        assert send_whole is not None
+        if scope["path"] == "/gone":
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        results.extend(send_whole(scope, 200, b"content-length: 2\r\n", b"ok") for _ in range(2))
+        ended.set()
+
+    async with served(answer_twice) as (port, _):
+        async with connected(port) as (reader, writer):
+            writer.write(GET % b"Connection: close\r\n")
+            assert (await read_answer(reader)).body == b"ok"
+            assert await read_to_end(reader) == b""
+        assert results == [True, False]
+        ended.clear()
+        async with connected(port) as (_, writer):
+            writer.write(b"GET /gone HTTP/1.1\r\nHost: x\r\n\r\n")
+            await asyncio.sleep(0.1)
+        async with asyncio.timeout(30):
+            await ended.wait()
+    assert results == [True, False, False, False]

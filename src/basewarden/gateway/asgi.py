@@ -22,8 +22,8 @@ from basewarden.gateway.refusals import POLICY_CODES, describe_refusal
 from basewarden.gateway.response_headers import (
     WITHOUT_BODY,
     Audience,
+    choose_headers,
     find_audience,
-    list_response_headers,
     make_status,
 )
 from basewarden.gateway.rest import RestCall, RestResult
@@ -37,9 +37,12 @@ from basewarden.web import (
     Admission,
     CallerKind,
     LoopShares,
+    RawHeader,
     Stopwatch,
     delay_request,
     find_loop_shares,
+    header_values,
+    make_whole,
     read_whole_body,
     run_timed,
     weigh_step_cubed,
@@ -107,7 +110,7 @@ class DataAPI:
             caller = await self._identify(scope, address["id"])
             bind_log_context(**caller.facts)
         try:
-            with self._running.serve(caller, scope["method"], _find_label(scope["headers"])):
+            with self._running.serve(caller, scope["method"], _find_label(scope)):
                 await self._handle(scope, receive, send, address, caller)
         except AppError as error:
             self._note_refusal(scope, address, caller, error)
@@ -142,7 +145,7 @@ class DataAPI:
     async def _introspect(self, scope: Any, send: Any, project: AnyProject, caller: Caller, rest: str | None) -> None:
         if rest or scope["method"] != "GET":
             raise NotFound
-        audience = find_audience(scope["headers"], has_token=caller.is_agent)
+        audience = find_audience(header_values(scope), has_token=caller.is_agent)
         await self._send_answer(send, await _explain(_describe(project, caller)), audience)
 
     async def _find_proposal(
@@ -152,15 +155,15 @@ class DataAPI:
         if rest is None or scope["method"] != "GET":
             raise NotFound
         answer = await answer_poll(self._proposals, self._backends, project, caller, rest[1:])
-        await self._send_answer(send, answer, find_audience(scope["headers"], has_token=True))
+        await self._send_answer(send, answer, find_audience(header_values(scope), has_token=True))
 
     async def _rest(self, scope: Any, receive: Any, send: Any, project: AnyProject, caller: Caller, path: str) -> None:
         method, headers = scope["method"], _read_headers(scope)
-        label = _read_label(headers)
+        label = _read_label(scope)
         is_small = method in METHODS_WITH_BODY and _may_write(caller, path) and _is_small(headers)
         body = await _read_body(receive) if is_small else b""
         call = RestCall(method, path, scope["query_string"], headers, body, label=label)
-        audience = find_audience(headers, has_token=caller.is_agent)
+        audience = find_audience(header_values(scope), has_token=caller.is_agent)
         if method in ("GET", "HEAD"):
             await self._read(receive, send, project, caller, call, audience)
         elif is_small or method not in METHODS_WITH_BODY:
@@ -174,7 +177,7 @@ class DataAPI:
             return
         path = address["rest"] or "/" if address["room"] == "rest/v1" else "/"
         headers = _read_headers(scope)
-        call = RestCall(scope["method"], path, scope["query_string"], headers, b"", label=_find_label(headers))
+        call = RestCall(scope["method"], path, scope["query_string"], headers, b"", label=_find_label(scope))
         refusal = describe_refusal(caller, call, self._projects.find(caller.connection).config, error)
         if refusal is not None:
             self._refusals.add(refusal)
@@ -208,14 +211,18 @@ class DataAPI:
         """A project chooses neither the framing of the message nor a header that is not on the list."""
         response, status = answer.response, make_status(answer.response.status)
         body = b"" if status in WITHOUT_BODY else response.body
-        headers = list_response_headers(status, response.headers, audience, has_body=bool(body))
+        chosen = choose_headers(status, response.headers, audience, has_body=bool(body))
+        others: list[RawHeader] = []
         if status not in WITHOUT_BODY and (body or not is_head):
-            headers.append((b"content-length", b"%d" % len(body)))
+            others.append((b"content-length", b"%d" % len(body)))
         if answer.session_id is not None:
             session = str(answer.session_id)
             bind_log_context(session=session)
-            headers.append((_LABEL_HEADER, session.encode()))
-        start = {"type": "http.response.start", "status": status, "headers": headers}
+            others.append((_LABEL_HEADER, session.encode()))
+        if body and not is_head and len(body) <= PIECE_BYTES:
+            await send(make_whole(status, chosen, others, body))
+            return
+        start = {"type": "http.response.start", "status": status, "headers": [*chosen.pairs, *others]}
         if len(body) > PIECE_BYTES:
             with self._projects.sharing.holding(body):  # the head, too, may wait for a client that reads nothing
                 await send(start)
@@ -279,13 +286,16 @@ def _read_headers(scope: Any) -> list[tuple[bytes, bytes]]:
     return [pair for pair in scope["headers"] if pair[0] not in _CREDENTIALS]
 
 
-def _read_label(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
-    label = _find_label(headers)
+def _read_label(scope: Any) -> str | None:
+    label = _find_label(scope)
     if label is not None and not _LABEL.match(label):
         raise BadRequest(f"{SESSION_HEADER} must be 1 to 100 printable ASCII characters.")
     return label
 
 
-def _find_label(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+def _find_label(scope: Any) -> str | None:
     """As it was sent, which may be no label that is accepted."""
-    return next((value.decode("latin-1") for name, value in headers if name == _LABEL_HEADER), None)
+    if _LABEL_HEADER not in header_values(scope):
+        return None
+    labels: list[bytes] = [value for name, value in scope["headers"] if name == _LABEL_HEADER]
+    return labels[0].decode("latin-1")

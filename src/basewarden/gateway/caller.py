@@ -24,6 +24,7 @@ from basewarden.gateway.recording.reviewing import WriteReview
 from basewarden.journal import Kind, SessionCaller
 from basewarden.policy import Policy, read_name
 from basewarden.settings import Settings
+from basewarden.web import header_values
 from pgrest import ColumnName, ColumnRules, Name, Session
 
 _MOST_KNOWN = 10_000
@@ -236,6 +237,10 @@ def make_member_caller(
 
 def read_tokens(scope: Any) -> list[str]:
     """What `Authorization: Bearer` and `apikey` hold; Supabase clients send the same in both."""
+    values = header_values(scope)
+    if b"authorization" not in values and len(values) == len(scope["headers"]):  # each header once
+        key = values.get(b"apikey")
+        return [] if key is None else [key.decode("latin-1").strip()]
     tokens: dict[str, None] = {}
     for name, value in scope["headers"]:
         if name == b"apikey":

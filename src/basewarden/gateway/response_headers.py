@@ -5,13 +5,14 @@ framing of a message. See docs/decisions/0024-treat-project-responses-as-data.md
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from functools import lru_cache
 from typing import Final
 
+from basewarden.web import CheckedHeaders, RawHeader, join_checked
+
 Header = tuple[str, str]
-RawHeader = tuple[bytes, bytes]
 
 MAX_VALUE_CHARS = 2048
 """A longer value is left out: proxies refuse an answer with a large head."""
@@ -40,7 +41,6 @@ _POLICY: Final = (b"content-security-policy", b"sandbox; default-src 'none'; fra
 _ATTACHMENT: Final = (b"content-disposition", b"attachment")
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 _BYTES: Final = (b"content-type", b"application/octet-stream")
-_ASKED: Final = frozenset({b"accept", b"sec-fetch-dest", b"sec-fetch-mode"})
 _WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 # No comma: browsers take the last of several types in one header.
 _MEDIA_TYPE = re.compile(rf'(?P<essence>{_WORD}/{_WORD})(?: ?; ?{_WORD}=(?:{_WORD}|"[^",\\]*"))*\Z')
@@ -77,9 +77,8 @@ class Audience(Enum):
     """a browser that loads a page, a frame, a script, an image: everything is shown as text"""
 
 
-def find_audience(headers: Iterable[RawHeader], *, has_token: bool) -> Audience:
-    """`headers` are the request's. No page can change what its browser sends as Sec-Fetch-*."""
-    asked = {name: value for name, value in headers if name in _ASKED}
+def find_audience(asked: Mapping[bytes, bytes], *, has_token: bool) -> Audience:
+    """`asked` are the request's headers. No page can change what its browser sends as Sec-Fetch-*."""
     mode, destination = asked.get(b"sec-fetch-mode"), asked.get(b"sec-fetch-dest")
     if mode is None and destination is None:
         # Old browsers, and any towards plain http: what they send along with a navigation is this.
@@ -91,19 +90,15 @@ def find_audience(headers: Iterable[RawHeader], *, has_token: bool) -> Audience:
     return Audience.CLIENT if has_token else Audience.SCRIPT
 
 
-def list_response_headers(
-    status: int, headers: Sequence[Header], audience: Audience, *, has_body: bool
-) -> list[RawHeader]:
+def choose_headers(status: int, headers: Sequence[Header], audience: Audience, *, has_body: bool) -> CheckedHeaders:
     """What of a project's headers goes out, without those of framing; of each name the first. On the hot path."""
     size = sum([len(value) for _, value in headers])
     choose = _choose_headers if size <= _REMEMBERED_CHARS else _choose_headers.__wrapped__
-    return [*choose(status, tuple(headers), audience, has_body=has_body)]
+    return choose(status, tuple(headers), audience, has_body=has_body)
 
 
 @lru_cache(maxsize=1024)
-def _choose_headers(
-    status: int, headers: tuple[Header, ...], audience: Audience, *, has_body: bool
-) -> tuple[RawHeader, ...]:
+def _choose_headers(status: int, headers: tuple[Header, ...], audience: Audience, *, has_body: bool) -> CheckedHeaders:
     found: dict[bytes, RawHeader] = {}
     for header in headers:
         if len(header[1]) <= MAX_VALUE_CHARS:
@@ -117,7 +112,7 @@ def _choose_headers(
         found[b"content-type"], disposition = _choose_type(given, audience)
         if disposition is not None:
             found.setdefault(b"content-disposition", disposition)
-    return (*found.values(), _POLICY)
+    return join_checked((*found.values(), _POLICY))
 
 
 def make_status(status: int) -> int:

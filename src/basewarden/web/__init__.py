@@ -8,7 +8,7 @@ from basewarden.web.bodies import WholeBodies, read_whole_body
 from basewarden.web.budgets import RequestBudgets
 from basewarden.web.callers import CallerKind, CallerNeed, anyone, callers
 from basewarden.web.compression import Compression
-from basewarden.web.context import scope_context
+from basewarden.web.context import header_values, scope_context
 from basewarden.web.cookies import clear_cookie, device_cookie_name, mfa_cookie_name, session_cookie_name, set_cookie
 from basewarden.web.dependencies import DatabaseDep, PagesDep, SettingsDep, ShellDep
 from basewarden.web.draining import find_draining
@@ -33,6 +33,7 @@ from basewarden.web.stopwatch import Stopwatch, run_timed, weigh_step_cubed
 from basewarden.web.targets import read_target
 from basewarden.web.units import Reading, Writing
 from basewarden.web.warm_up import warm_up
+from basewarden.web.whole_responses import CheckedHeaders, RawHeader, join_checked, make_whole
 
 __all__ = [
     "BUILT_ASSETS",
@@ -47,6 +48,7 @@ __all__ = [
     "BuiltFiles",
     "CallerKind",
     "CallerNeed",
+    "CheckedHeaders",
     "Compression",
     "DatabaseDep",
     "Edge",
@@ -56,6 +58,7 @@ __all__ = [
     "LoopShares",
     "Pages",
     "PagesDep",
+    "RawHeader",
     "ReadCounts",
     "Reading",
     "Registry",
@@ -90,12 +93,15 @@ __all__ = [
     "error_response",
     "find_draining",
     "find_loop_shares",
+    "header_values",
     "highlight",
     "inject",
+    "join_checked",
     "list_operations",
     "list_route_access",
     "list_routes",
     "make_protocol",
+    "make_whole",
     "mfa_cookie_name",
     "parse_form",
     "parse_large_form",

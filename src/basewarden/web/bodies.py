@@ -7,6 +7,7 @@ from typing import Any, Final, NoReturn
 
 from basewarden.errors import AppError, BadJSON, TooLarge
 from basewarden.web.budgets import BodyBudget, RequestBudgets
+from basewarden.web.context import header_values
 
 MOST_NESTED: Final = 1000
 _START_BYTES = 64 * 1024
@@ -22,6 +23,8 @@ _STEPS_AT_ONCE = 4096
 
 def find_exceeded(scope: Any, budgets: RequestBudgets) -> BodyBudget | None:
     """Returns the budget that the announced length of a body exceeds, or None."""
+    if b"content-length" not in header_values(scope):
+        return None
     for name, value in scope["headers"]:
         if name == b"content-length" and not (len(value) <= _FEW_DIGITS and value.isdigit()):
             budget = budgets.find_body(scope["path"])

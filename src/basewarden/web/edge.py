@@ -19,13 +19,14 @@ from basewarden.errors import AppError, Forbidden
 from basewarden.settings import Settings
 from basewarden.web.bodies import find_exceeded, limit_body, refuse_body
 from basewarden.web.budgets import DATA_API_PREFIX, RequestBudgets
-from basewarden.web.context import RequestContext, attach_context, scope_context
+from basewarden.web.context import RequestContext, attach_context, header_values, scope_context
 from basewarden.web.guard import OpenRequests, find_network, is_in
 from basewarden.web.joined import find_head
 from basewarden.web.loop_shares import UNMEASURED_SECONDS, delay_request, find_loop_shares, is_pipelined_request
 from basewarden.web.loopback import LoopbackAlias
 from basewarden.web.responses import Internal, send_error
 from basewarden.web.stopwatch import Stopwatch, run_timed
+from basewarden.web.whole_responses import WHOLE, find_whole, join_lines
 
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _LONG = re.compile(r"[^/]{37,}")
@@ -150,13 +151,31 @@ class _ResponseSender:
         return time.perf_counter() - self._started
 
     async def send(self, message: Any) -> None:
-        if message["type"] == "http.response.start":
+        kind = message["type"]
+        if kind in (WHOLE, "http.response.start"):
             wait = self._find_wait()
             if wait:
                 await delay_request(self._scope, wait)
             self.status = message["status"]
+            if kind == WHOLE:
+                await self._send_whole(message)
+                return
             message = self._add_headers(message)
         await self._send(message)
+
+    async def _send_whole(self, message: Any) -> None:
+        checked, others = message["checked"], message["others"]
+        send_whole = find_whole(self._scope)
+        if send_whole is not None and _OURS.isdisjoint(checked.names):
+            own = b"x-request-id: %b\r\n%b" % (
+                self._context.request_id.encode(),
+                _join_missing(self._headers, checked.names),
+            )
+            if send_whole(self._scope, self.status, checked.lines + join_lines(others) + own, message["body"]):
+                return
+        start = {"type": "http.response.start", "status": self.status, "headers": [*checked.pairs, *others]}
+        await self._send(self._add_headers(start))
+        await self._send({"type": "http.response.body", "body": message["body"]})
 
     def _add_headers(self, message: Any) -> Any:
         own = message["headers"]
@@ -197,7 +216,7 @@ class _ResponseSender:
 
 
 def _has_token(scope: Any) -> bool:
-    return not _TOKENS.isdisjoint([name for name, _ in scope["headers"]])
+    return not _TOKENS.isdisjoint(header_values(scope))
 
 
 def hide_tokens(path: str) -> str:

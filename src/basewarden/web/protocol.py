@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import httptools
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from basewarden.errors import AppError
 from basewarden.web.budgets import RequestBudgets
@@ -21,6 +21,7 @@ from basewarden.web.guard import ConnectionGuard, find_network, is_in
 from basewarden.web.joined import JoinedWrites, attach_head
 from basewarden.web.loop_shares import UNMEASURED_SECONDS, attach_loop_shares
 from basewarden.web.refusals import BadHTTP, HeadTooLarge, RequestTimeout, TooManyConnections, make_refusal
+from basewarden.web.whole_responses import attach_whole, join_lines
 
 _FRAMING = 2  # factor by which chunked encoding may enlarge a body
 _LINGER_SECONDS = 2.0
@@ -134,6 +135,7 @@ class GuardedProtocol(HttpToolsProtocol):
         attach_loop_shares(self.scope, shares, is_pipelined=self._is_answering, is_disconnected=is_disconnected)
         attach_draining(self.scope, self._guard.draining)
         attach_head(self.scope, self._joined)
+        attach_whole(self.scope, self._send_whole)
         is_last = self.parser.should_upgrade()  # the parser takes all that follows for the other protocol
         if is_last:
             self.headers.append(_CLOSE)
@@ -146,6 +148,24 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._phase, self._has_begun, self._has_completed = _NONE, False, True
         super().on_message_complete()
+
+    def _send_whole(self, scope: Any, status: int, lines: bytes, body: "bytes | memoryview") -> bool:
+        """As the server's own cycle sends the head and then the body, with one write and without a check of each."""
+        cycle = self.cycle  # of the request that came last, which may have to wait for others sent ahead
+        if cycle is None or cycle.scope is not scope or cycle.response_started or cycle.disconnected:
+            return False
+        if self.flow.write_paused:
+            return False
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        self._joined.flush()
+        end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(b"".join((STATUS_LINE[status], join_lines(cycle.default_headers), lines, end, body)))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        return True
 
     def on_response_complete(self) -> None:
         self._joined.flush()

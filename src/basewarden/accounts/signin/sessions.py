@@ -20,7 +20,7 @@ from basewarden.core.tokens import hash_token, make_opaque_token
 from basewarden.db import Database, Listener, ReadSession, WriteSession
 from basewarden.errors import Unauthenticated
 from basewarden.settings import Settings
-from basewarden.web import mfa_cookie_name, session_cookie_name
+from basewarden.web import header_values, mfa_cookie_name, session_cookie_name
 
 IDLE_TIMEOUT = timedelta(days=30)
 ABSOLUTE_LIFETIME = timedelta(days=90)
@@ -243,6 +243,8 @@ def _make_person(signin: SignInSession, user: User) -> Person:
 
 def read_cookie(scope: Any, wanted: str) -> str | None:
     """The cookie's value, even if empty; None where the request has no such cookie."""
+    if b"cookie" not in header_values(scope):
+        return None
     for name, value in scope["headers"]:
         if name == b"cookie":
             token = cookie_parser(value.decode("latin-1")).get(wanted)

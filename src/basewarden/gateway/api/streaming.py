@@ -12,7 +12,8 @@ from basewarden.errors import BadRequest
 from basewarden.gateway.api.headers import find_header
 from basewarden.gateway.api.upstream import Header
 from basewarden.gateway.errors import UpstreamInvalid, UpstreamTimeout
-from basewarden.gateway.response_headers import WITHOUT_BODY, Audience, RawHeader, list_response_headers
+from basewarden.gateway.response_headers import WITHOUT_BODY, Audience, choose_headers
+from basewarden.web import RawHeader
 
 MOST_KEPT_BYTES = 64 * 1024 * 1024
 _STALL_SECONDS = 60.0
@@ -179,7 +180,7 @@ class UpstreamStream:
         await send({"type": "http.response.body", "body": b""})
 
     def _make_headers(self, audience: Audience, length: bytes | None, *, has_body: bool) -> list[RawHeader]:
-        headers = list_response_headers(self.status, self.headers, audience, has_body=has_body)
+        headers = [*choose_headers(self.status, self.headers, audience, has_body=has_body).pairs]
         if self.is_compressed:
             headers.append((b"content-encoding", self._coding))
         if length is not None:
