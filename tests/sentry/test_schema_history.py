@@ -153,6 +153,7 @@ async def test_who_changed_an_object_before_is_not_blamed(workshop: Workshop) ->
     agent = await bench.agent()
     await bench.run(MAKER.replace("CREATE TABLE people", "CREATE TABLE persons"))
     await scan(bench)
+    await record(bench)
     await agent.write("POST", "/rpc/make_it", {"name": "made"})
     await record(bench)
     assert (await list_versions(bench))[0]["by"]["cause"] == "session"
