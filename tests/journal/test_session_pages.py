@@ -46,6 +46,21 @@ async def test_the_list_is_sorted_by_the_last_write(workshop: Workshop) -> None:
     assert list_titles(page) == ["Changed 1 price", "No changes"]
 
 
+async def test_an_expired_session_is_mentioned_nowhere(workshop: Workshop) -> None:
+    bench = await workshop.bench(_SHOP)
+    agent = await bench.agent()
+    await agent.write("PATCH", "/prices?id=eq.1", {"amount": 5}, headers={"x-basewarden-session": "old"})
+    await agent.write("DELETE", "/customers?id=eq.30")
+    data = f"/c/{bench.connection_id}/data"
+    assert (await bench.person.get(data)).text.count("<time") == 2
+    await bench.query("UPDATE journal_sessions SET status = 'expired' WHERE label = 'old'")
+    page = await read_list(bench)
+    assert list_titles(page) == ["Deleted 1 customer"]
+    assert '<option value="customers">' in page
+    assert '<option value="prices">' not in page
+    assert (await bench.person.get(data)).text.count("<time") == 1
+
+
 async def test_filters_are_in_the_address_and_stay_in_the_tabs(workshop: Workshop) -> None:
     bench = await workshop.bench(_SHOP)
     robot, clerk = await bench.agent(name="Robot"), await bench.agent(name="Clerk")

@@ -97,14 +97,17 @@ _LIST_CALLERS = """
 """
 _LIST_TABLES = """
     SELECT DISTINCT name FROM (
-        SELECT tables FROM journal_writes WHERE connection_id = :connection ORDER BY id DESC LIMIT :most) AS w,
+        SELECT w.tables FROM journal_writes AS w JOIN journal_sessions AS s ON s.id = w.session_id
+        WHERE w.connection_id = :connection AND w.state <> 'aborted' AND s.status <> 'expired'
+        ORDER BY w.id DESC LIMIT :most) AS w,
         unnest(w.tables) AS name
     ORDER BY name LIMIT 500
 """
 _LIST_LAST_WRITES = """
     SELECT name, max(w.at) AS at FROM (
-        SELECT tables, at FROM journal_writes
-        WHERE connection_id = :connection AND state = 'committed' ORDER BY id DESC LIMIT :most) AS w,
+        SELECT w.tables, w.at FROM journal_writes AS w JOIN journal_sessions AS s ON s.id = w.session_id
+        WHERE w.connection_id = :connection AND w.state = 'committed' AND s.status <> 'expired'
+        ORDER BY w.id DESC LIMIT :most) AS w,
         unnest(w.tables) AS name
     GROUP BY name
 """
@@ -182,8 +185,8 @@ async def find_search_end(
 
 async def count_all_sessions(session: AsyncSession, connection_id: UUID, most: int) -> int:
     """Counts the sessions of a connection, at most `most`."""
-    found = select(JournalSession.id).where(JournalSession.connection_id == connection_id).limit(most).subquery()
-    return await session.scalar(select(func.count()).select_from(found)) or 0
+    kept = select(JournalSession.id).where(JournalSession.connection_id == connection_id, IS_NOT_EXPIRED)
+    return await session.scalar(select(func.count()).select_from(kept.limit(most).subquery())) or 0
 
 
 async def list_callers(session: AsyncSession, connection_id: UUID) -> list[tuple[UUID, str]]:
