@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ from benchmarks.servers import Target, serve_shop
 
 CONNECTIONS = 32
 _WARM_SECONDS = 4
+_SETTLE_SECONDS = 30
+"""What a product does once after its start, such as compiling templates, is over then."""
 
 
 def main() -> None:
@@ -35,6 +38,7 @@ def main() -> None:
         folder.chmod(0o755)
         trees = (options.before, options.after)
         before, after = (stack.enter_context(_holding(tree, folder / str(number))) for number, tree in enumerate(trees))
+        time.sleep(_SETTLE_SECONDS)
         for case in cases:
             _compare(case, before, after, options)
 

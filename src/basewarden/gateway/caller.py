@@ -76,7 +76,7 @@ class Caller:
         guard = self.guard
         return self.must_propose or (guard is not None and guard.holds)
 
-    @property
+    @cached_property
     def guard(self) -> GuardOptions | None:
         """None where what the caller reads does not matter for what it writes; so it is for people."""
         guard = self.connection.guard
@@ -86,7 +86,7 @@ class Caller:
     def can_write(self) -> bool:
         return self.policy.can_write
 
-    @property
+    @cached_property
     def is_agent(self) -> bool:
         return self.kind == "agent"
 
@@ -138,7 +138,8 @@ class Callers:
 
     async def identify(self, scope: Any, connection_id: str) -> Caller:
         person = await self._signins.find_signed_in(scope)
-        agents = [await self._find_agent(token) for token in read_tokens(scope)]
+        tokens = read_tokens(scope)
+        agents = [await self._find_agent(token) for token in tokens] if tokens else []
         if person is None and not agents:
             raise Unauthenticated
         wanted = parse_id(connection_id)
