@@ -357,6 +357,30 @@ async def test_a_table_whose_hidden_column_has_another_name_now_is_refused(works
     assert (await agent.http.get("/events")).json() == [{"id": 1, "kind": "click"}]
 
 
+async def test_a_table_with_hidden_columns_that_has_another_name_now_is_refused(workshop: Workshop) -> None:
+    """Of an agent that may use every table; with the rule under the new name, it is shown again."""
+    bench = await workshop.bench("""
+        CREATE TABLE clients (id int PRIMARY KEY, name text, email text, phone text);
+        CREATE TABLE notes (id int PRIMARY KEY, email text);
+        INSERT INTO clients VALUES (1, 'A', 'a@x', '1'); INSERT INTO notes VALUES (1, 'n@x');
+    """)
+    agent = await bench.agent(columns={"clients": {"email": "mask", "phone": "deny"}})
+    assert (await agent.http.get("/clients")).json() == [{"id": 1, "name": "A", "email": "•••"}]
+    await bench.run("ALTER TABLE clients RENAME TO people; NOTIFY pgrst, 'reload schema'")
+
+    def is_refused(answer: httpx.Response) -> bool:
+        assert "a@x" not in answer.text
+        return answer.status_code == 403 and read_refusal(answer)[1] == "table_denied"
+
+    await wait_until(lambda: agent.http.get("/people"), "the new snapshot", matches=is_refused)
+    assert read_refusal(await agent.http.patch("/people?id=eq.1", json={"name": "x"})) == (403, "table_denied")
+    assert (await agent.http.get("/notes")).json() == [{"id": 1, "email": "n@x"}]
+    path = f"/api/connections/{bench.connection_id}/agents/{agent.id}"
+    rules = {"columns": {"people": {"email": "mask", "phone": "deny"}}}
+    assert (await bench.person.patch(path, json=rules)).status_code == 200
+    assert (await agent.http.get("/people")).json() == [{"id": 1, "name": "A", "email": "•••"}]
+
+
 async def test_a_view_that_changes_is_seen_with_the_next_snapshot(workshop: Workshop) -> None:
     bench, agent = await _open(workshop)
     assert (await agent.http.get("/names")).status_code == 200

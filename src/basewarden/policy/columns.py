@@ -1,8 +1,9 @@
 """What follows in one database from rules about columns: what else shows their values, and is refused with them.
 
 A column that is generated from a hidden one is hidden. A view that reads one is no table of the caller's; nor is a
-table whose hidden column is not there any more, since it may have another name now. What a constraint or a foreign key
-compares with a hidden column may not be written, since whether the write succeeds would tell its value.
+table whose hidden column is not there any more, since it may have another name now, nor what may be a table with hidden
+columns under another name. What a constraint or a foreign key compares with a hidden column may not be written, since
+whether the write succeeds would tell its value.
 """
 
 from collections import defaultdict
@@ -19,7 +20,7 @@ _NO_RULES = ColumnRules()
 def apply_column_rules(policy: Policy, schema: Schema, facts: ColumnFacts) -> Policy:
     """The policy as it is on this snapshot. Without this step, a policy with rules about columns allows nothing."""
     rules = _spread_rules(policy.columns, schema, facts)
-    lost = _find_tables_that_lost_one(policy.columns, schema, facts)
+    lost = _find_lost(policy.columns, schema, facts)
     refused = _find_refused(rules, policy.functions or frozenset(), facts, lost)
     tables = frozenset(schema.tables) if policy.tables is None else policy.tables
     return replace(policy, tables=tables - refused, columns=rules, guards=_make_guards(rules, schema, facts))
@@ -61,13 +62,21 @@ def _add(rules: dict[Name, ColumnRules], schema: Schema, table: Name, more: Colu
         rules[table] = _join(rules.get(table, _NO_RULES), known)
 
 
-def _find_tables_that_lost_one(
-    given: Mapping[Name, ColumnRules], schema: Schema, facts: ColumnFacts
-) -> frozenset[Name]:
-    """Those that do not have a column any more that a rule names, with their children and parents."""
+def _find_lost(given: Mapping[Name, ColumnRules], schema: Schema, facts: ColumnFacts) -> frozenset[Name]:
+    """Tables that do not have a column any more that a rule names, and those that may be one that has another name now.
+
+    With their children and parents. What has all columns that were hidden in a missing table may be that table.
+    """
     lost = {
         name for name, one in given.items() if name in schema.tables and one.hidden - schema.tables[name].columns.keys()
     }
+    missing = [one.hidden for name, one in given.items() if one.hidden and name not in schema.tables]
+    if missing:
+        lost.update(
+            name
+            for name, table in schema.tables.items()
+            if name not in given and any(hidden <= table.columns.keys() for hidden in missing)
+        )
     is_changed = bool(lost)
     while is_changed:
         before = len(lost)

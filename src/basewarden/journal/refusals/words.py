@@ -15,7 +15,7 @@ _REFUSED_VERBS = {"POST": "add to", "PUT": "add to", "PATCH": "change", "DELETE"
 _NOT_DONE = {"POST": "added", "DELETE": "deleted"}
 REFUSAL_WORDS = {
     "read_only": "the token is read-only",
-    "table_denied": "the table is not on the token's list, or a column that is hidden there has another name now",
+    "table_denied": "the table is not on the token's list, or it or a column that is hidden there has another name now",
     "column_denied": "the token may not use that column in this way",
     "egress_blocked": "the agent had read sensitive columns, and others can read what it was to write",
     "budget_exceeded": "its rows of this hour are used up",
