@@ -127,6 +127,7 @@ async def choose_columns_and_values(page: Page) -> None:
     await form.get_by_role("button", name="Filter").click()
     await expect(page.get_by_text("shade is not dark")).to_be_visible()
     await page.get_by_role("link", name="Remove the filter on shade").click()
+    await expect(page.get_by_text("shade is not dark")).to_be_hidden()  # what is opened before would be replaced
     await page.get_by_text("Columns", exact=True).click()
     await page.get_by_label("Find a column").fill("not")
     box = page.get_by_role("checkbox", name="note")
