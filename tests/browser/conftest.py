@@ -16,9 +16,10 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from basewarden.web.assets import ensure_packages
 from tests.fixtures.app import PASSWORD, ServedProduct
-from tests.workspace.conftest import Store, store, store_template
+from tests.workspace.conftest import Store, store_template
+from tests.workspace.conftest import store as outliving_store
 
-__all__ = ["Store", "store", "store_template"]
+__all__ = ["Store", "outliving_store", "store_template"]
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 HERE = Path(__file__).parent
@@ -73,6 +74,13 @@ def account() -> dict[str, str]:
 @pytest.fixture
 async def owner(product: ServedProduct, account: dict[str, str]) -> httpx.AsyncClient:
     return await product.sign_up(account["email"])
+
+
+@pytest.fixture
+async def store(outliving_store: Store, page: Page) -> AsyncIterator[Store]:
+    """Its page is closed before its database goes: what the page still asks for then would fail, and be heard."""
+    yield outliving_store
+    await page.context.close()
 
 
 @pytest.fixture
