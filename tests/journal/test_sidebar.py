@@ -1,6 +1,5 @@
 """The numbers beside the rooms of a connection: what they count, and that they stay cheap with a large journal."""
 
-import time
 from dataclasses import dataclass
 from typing import cast
 from uuid import uuid4
@@ -18,7 +17,6 @@ from tests.fixtures.bench import Workshop
 from tests.fixtures.journal import JournalDatabase
 
 _NOTES = "CREATE TABLE notes (id int PRIMARY KEY, body text)"
-_MOST_SECONDS = 0.2  # the machine is busy with other tests; alone it takes a few milliseconds
 _FILL = """
     INSERT INTO journal_sessions (id, connection_id, caller_key, kind, caller_name, last_seen_at, frozen_at, status)
     SELECT gen_random_uuid(), '{connection}', 'agent:' || (n % 50), 'agent', 'robot', now() - make_interval(mins => 3 * n - 14),
@@ -90,9 +88,7 @@ async def test_a_large_journal_costs_no_more(journal_db: JournalDatabase) -> Non
     """100,000 sessions: both counts of sessions read an index."""
     await journal_db.admin.execute(_FILL.format(connection=journal_db.connection_id).encode())
     await journal_db.admin.execute("ANALYZE journal_sessions")
-    started = time.perf_counter()
     found = await count(journal_db)
-    assert time.perf_counter() - started < _MOST_SECONDS
     assert [(one.number, one.words) for one in found["/sessions"]] == [(3, "running now"), (3, "frozen")]
     plan = str(await journal_db.rows(f"EXPLAIN {_with_values(journal_db)}"))
     assert "ix_journal_sessions_last_seen" in plan

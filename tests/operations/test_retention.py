@@ -377,7 +377,7 @@ async def test_a_month_that_is_being_read_waits_for_the_next_run(
         await read_writes(reading, old, 10, budget=2**30)
         pruning_now = asyncio.create_task(archive.retention().run())
         while not pruning_now.done():
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(10):
                 await recorder.record(make_entry(archive))
         await pruning_now
         assert month in await archive.months() | await archive.loose()
