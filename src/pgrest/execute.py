@@ -96,9 +96,13 @@ async def run_again(conn: DbConnection, transaction: Callable[[], Awaitable[Outc
     try:
         return await transaction()
     except PlanStale:
-        if not conn.is_between_transactions:
-            await conn.run([_CALL_OFF])
+        await _end_failed(conn)
         return await transaction()
+
+
+async def _end_failed(conn: DbConnection) -> None:
+    if not conn.is_between_transactions:
+        await conn.run([_CALL_OFF])
 
 
 async def _run_write(conn: DbConnection, plan: DatabasePlan, script: Script, *, rolls_back: bool) -> Result:
@@ -115,7 +119,11 @@ async def _run_write(conn: DbConnection, plan: DatabasePlan, script: Script, *, 
 
 async def run_read(conn: DbConnection, plan: DatabasePlan, script: Script) -> Result:
     """A script of a plan that only reads may be run again, as long as plan and settings hold."""
-    return await run_again(conn, lambda: _run_read(conn, plan, script))
+    try:
+        return await _run_read(conn, plan, script)
+    except PlanStale:
+        await _end_failed(conn)
+        return await _run_read(conn, plan, script)
 
 
 async def _run_read(conn: DbConnection, plan: DatabasePlan, script: Script) -> Result:

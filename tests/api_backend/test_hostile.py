@@ -173,7 +173,7 @@ async def test_memory_stays_flat_while_a_slow_client_is_sent_much(hostile: Hosti
             sent += len(part)
 
     async def stream_to(_scope: Any, receive: Any, send: Any) -> None:
-        async with DisconnectWatch().cancel_on_disconnect(receive) as watch:
+        with DisconnectWatch().cancel_on_disconnect(receive) as watch:
             connection = await client.send(client.make_head("GET", "/notes", (), None), is_repeatable=True)
             headers = pass_headers(connection.headers, address, shows_profile=False)
             await UpstreamStream(client, connection, headers).stream_to(send, watch, Audience.CLIENT, is_head=False)

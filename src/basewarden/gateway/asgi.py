@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 
 from basewarden.core.logs import bind_log_context
-from basewarden.core.tracing import span
+from basewarden.core.tracing import traced
 from basewarden.errors import AppError, BadRequest, NotFound
 from basewarden.gateway.api.streaming import DisconnectWatch, UpstreamStream
 from basewarden.gateway.backends import Backends
@@ -102,13 +102,11 @@ class DataAPI:
         address = _ADDRESS.match(scope["path"])
         if address is None:
             raise NotFound(hint=_ROOMS)
-        with span("data"):
-            await self._serve(scope, receive, send, address)
+        await traced("data", self._serve(scope, receive, send, address))
 
     async def _serve(self, scope: Any, receive: Any, send: Any, address: re.Match[str]) -> None:
-        with span("caller"):
-            caller = await self._identify(scope, address["id"])
-            bind_log_context(**caller.facts)
+        caller = await traced("caller", self._identify(scope, address["id"]))
+        bind_log_context(**caller.facts)
         try:
             with self._running.serve(caller, scope["method"], _find_label(scope)):
                 await self._handle(scope, receive, send, address, caller)
@@ -199,8 +197,12 @@ class DataAPI:
     ) -> None:
         """Until the client disconnects. A response of another server is streamed."""
         is_head = call.method == "HEAD"
-        async with self._disconnects.cancel_on_disconnect(receive) as watch:
-            answer = await _explain(self._backends.open(project, caller, call))
+        with self._disconnects.cancel_on_disconnect(receive) as watch:
+            answer: RestResult | UpstreamStream
+            try:
+                answer = await self._backends.open(project, caller, call)
+            except (DatabaseError, PgrestError) as error:
+                answer = _make_error_result(error)
             if isinstance(answer, UpstreamStream):
                 await answer.stream_to(send, watch, audience, is_head=is_head)
             else:
@@ -245,10 +247,13 @@ async def _measure(
 async def _explain(asking: Awaitable[T]) -> T | RestResult:
     try:
         return await asking
-    except DatabaseError as error:
-        return RestResult(make_error_response(from_database(error)))
-    except PgrestError as error:
-        return RestResult(make_error_response(error))
+    except (DatabaseError, PgrestError) as error:
+        return _make_error_result(error)
+
+
+def _make_error_result(error: DatabaseError | PgrestError) -> RestResult:
+    explained = from_database(error) if isinstance(error, DatabaseError) else error
+    return RestResult(make_error_response(explained))
 
 
 async def _describe(project: AnyProject, caller: Caller) -> RestResult:

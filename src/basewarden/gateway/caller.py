@@ -146,8 +146,9 @@ class Callers:
         if wanted is None:
             raise NotFound
         if agents:
-            if any(agent.connection_id != wanted for agent in agents):
-                raise NotFound
+            for agent in agents:
+                if agent.connection_id != wanted:
+                    raise NotFound
             return self._make_agent(agents[0], await self._targets.get_target(wanted))
         assert person is not None
         role = await self._targets.find_role(wanted, person)

@@ -1,7 +1,7 @@
 """The open projects: each with its pool of connections and its schema snapshot."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -93,8 +93,8 @@ class Project:
         """A connection for one request; of theirs a caller has a share, and so much time."""
         return self.pool.acquire(self.terms_for(caller, writes=writes), caller.key)
 
-    async def schema(self) -> Schema:
-        return await self._cache.get()
+    def schema(self) -> Awaitable[Schema]:
+        return self._cache.get()
 
     async def reload_schema(self) -> Schema:
         return await self._cache.reload()

@@ -172,11 +172,13 @@ def _open_account(accounts: dict[str, _Usage], key: str, allowance: Allowance) -
     return account
 
 
-def attach_loop_shares(
-    scope: Any, shares: LoopShares, *, is_pipelined: bool, is_disconnected: Callable[[], bool]
-) -> None:
-    """`is_pipelined`: an earlier request of the same connection has no response yet."""
-    scope[_KEY], scope[_IS_PIPELINED], scope[_IS_DISCONNECTED] = shares, is_pipelined, is_disconnected
+def attach_loop_shares(scope: Any, shares: LoopShares, *, is_disconnected: Callable[[], bool]) -> None:
+    scope[_KEY], scope[_IS_DISCONNECTED] = shares, is_disconnected
+
+
+def mark_pipelined(scope: Any) -> None:
+    """An earlier request of the same connection has no response yet."""
+    scope[_IS_PIPELINED] = True
 
 
 def find_loop_shares(scope: Any) -> LoopShares | None:

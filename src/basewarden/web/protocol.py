@@ -19,7 +19,7 @@ from basewarden.web.budgets import RequestBudgets
 from basewarden.web.draining import attach_draining
 from basewarden.web.guard import ConnectionGuard, find_network, is_in
 from basewarden.web.joined import JoinedWrites, attach_head
-from basewarden.web.loop_shares import UNMEASURED_SECONDS, attach_loop_shares
+from basewarden.web.loop_shares import UNMEASURED_SECONDS, attach_loop_shares, mark_pipelined
 from basewarden.web.refusals import BadHTTP, HeadTooLarge, RequestTimeout, TooManyConnections, make_refusal
 from basewarden.web.whole_responses import attach_whole, join_lines
 
@@ -65,6 +65,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(cast("Any", transport))
         self._joined = JoinedWrites(self.transport, self.loop)
+        self._attached = self._make_attached()
         self._peer = self.client[0] if self.client else None
         refusal = self._guard.admit(self, self._peer)
         if refusal is not None:
@@ -79,6 +80,16 @@ class GuardedProtocol(HttpToolsProtocol):
         # Breaks reference cycles, so that this object is freed at once instead of by the garbage collector.
         self.parser = self.cycle = cast("Any", None)
         self.pipeline.clear()
+        self._attached.clear()
+
+    def _make_attached(self) -> dict[str, Any]:
+        """What each request's scope gets, the same for all of this connection."""
+        attached: dict[str, Any] = {}
+        attach_loop_shares(attached, self._guard.loop_shares, is_disconnected=self.transport.is_closing)
+        attach_draining(attached, self._guard.draining)
+        attach_head(attached, self._joined)
+        attach_whole(attached, self._send_whole)
+        return attached
 
     def data_received(self, data: bytes) -> None:
         self._receive(data if len(data) <= _HEAD_PIECE else self._receive_heads(memoryview(data)))
@@ -130,12 +141,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refusal = self._make_head_refusal()
             raise self._refusal
         self._phase, self._seen = _BODY, 0
-        is_disconnected = self.transport.is_closing
-        shares = self._guard.loop_shares
-        attach_loop_shares(self.scope, shares, is_pipelined=self._is_answering, is_disconnected=is_disconnected)
-        attach_draining(self.scope, self._guard.draining)
-        attach_head(self.scope, self._joined)
-        attach_whole(self.scope, self._send_whole)
+        self.scope.update(cast("Any", self._attached))
+        if self._is_answering:
+            mark_pipelined(self.scope)
         is_last = self.parser.should_upgrade()  # the parser takes all that follows for the other protocol
         if is_last:
             self.headers.append(_CLOSE)

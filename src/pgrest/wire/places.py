@@ -46,11 +46,16 @@ class Places:
     def waiting(self) -> int:
         return sum(not place.done() for place in self._waiting)
 
+    def take_free(self, terms: Terms, holder: Hashable) -> bool:
+        """Whether a place was free for the holder, who has it now."""
+        if self._free <= terms.leaves_free or self._has_share(terms, holder):
+            return False
+        self._hand_out(holder)
+        return True
+
     async def take(self, terms: Terms, holder: Hashable) -> None:
         """Too long a wait is PGRST003, or `too_many_running` where the holder's own share is used up."""
-        if self._may_take(terms, holder):
-            self._hand_out(holder)
-        else:
+        if not self.take_free(terms, holder):
             await self._wait(terms, holder)
 
     def leave(self, holder: Hashable) -> None:
@@ -63,9 +68,6 @@ class Places:
                 del self._held[holder]
         if self._waiting:
             self._serve()
-
-    def _may_take(self, terms: Terms, holder: Hashable) -> bool:
-        return self._free > terms.leaves_free and not self._has_share(terms, holder)
 
     def _has_share(self, terms: Terms, holder: Hashable) -> bool:
         return terms.most_at_once is not None and self._held.get(holder, 0) >= terms.most_at_once
@@ -92,9 +94,8 @@ class Places:
     def _serve(self) -> None:
         """One place has become free, so one of those who wait may have it."""
         for place, wish in self._waiting.items():
-            if not place.done() and self._may_take(wish.terms, wish.holder):
+            if not place.done() and self.take_free(wish.terms, wish.holder):
                 del self._waiting[place]
-                self._hand_out(wish.holder)
                 place.set_result(None)
                 return
 

@@ -115,9 +115,12 @@ class Pool:
         await self._close_idle()
 
     async def take(self, terms: Terms, holder: Hashable) -> DbConnection:
-        await self._places.take(terms, holder)
+        if not self._places.take_free(terms, holder):
+            await self._places.take(terms, holder)
         try:
-            member = await self._idle_or_new()
+            member = self._idle.pop() if self._idle else None
+            if member is None or not self._may_be_lent(member):
+                member = await self._find_another(member)
         except BaseException:
             self._places.leave(holder)
             raise
@@ -177,12 +180,16 @@ class Pool:
                 else:
                     await conn.close()
 
-    async def _idle_or_new(self) -> _Member:
-        while self._idle:
-            member = self._idle.pop()
-            if member.conn.is_usable and self._may_live_on(member.born):
-                return member
+    def _may_be_lent(self, member: _Member) -> bool:
+        return member.conn.is_usable and self._may_live_on(member.born)
+
+    async def _find_another(self, member: _Member | None) -> _Member:
+        """In place of `member`, which is closed: one that is idle, or a new one."""
+        while member is not None:
             await member.conn.close()
+            member = self._idle.pop() if self._idle else None
+            if member is not None and self._may_be_lent(member):
+                return member
         try:
             async with asyncio.timeout(self._connect_seconds + _GETTING_READY_SECONDS):
                 conn = await self._connect()

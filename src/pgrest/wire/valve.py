@@ -11,9 +11,9 @@ import contextlib
 import fcntl
 import os
 import socket
-import struct
 import termios
 import time
+from array import array
 from collections.abc import Callable
 
 _PIECE = 65536
@@ -23,8 +23,9 @@ _AT_ONCE_BYTES, _REST_SECONDS = 1_000_000, 0.001
 
 def count_waiting(descriptor: int) -> int:
     """The bytes that can be read at once."""
-    (count,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0"))
-    return int(count)
+    count = array("i", (0,))
+    fcntl.ioctl(descriptor, termios.FIONREAD, count)
+    return count[0]
 
 
 class _Pace:

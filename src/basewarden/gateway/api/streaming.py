@@ -34,7 +34,7 @@ class DisconnectWatch:
         self._timer: asyncio.TimerHandle | None = None
 
     def cancel_on_disconnect(self, receive: Callable[[], Awaitable[Any]]) -> "CancelOnDisconnect":
-        """`async with watch.cancel_on_disconnect(receive) as watching`."""
+        """`with watch.cancel_on_disconnect(receive) as watching`."""
         return CancelOnDisconnect(self, receive)
 
     def add(self, request: "CancelOnDisconnect") -> None:
@@ -58,21 +58,21 @@ class DisconnectWatch:
 class CancelOnDisconnect:
     """Cancels the block when our client disconnects. Most requests are over before that is watched for."""
 
-    __slots__ = ("_is_gone", "_others", "_receive", "_task", "_watch")
+    __slots__ = ("_is_gone", "_is_over", "_others", "_receive", "_task", "_watch")
 
     def __init__(self, others: DisconnectWatch, receive: Callable[[], Awaitable[Any]]) -> None:
         self._others = others
         self._receive = receive
-        self._is_gone = False
+        self._is_gone = self._is_over = False
         self._task: asyncio.Task[Any] | None = None
         self._watch: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         self._task = asyncio.current_task()
         self._others.add(self)
         return self
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self.stop()
@@ -81,6 +81,9 @@ class CancelOnDisconnect:
 
     def stop(self) -> None:
         """Before the last part is sent: after it, the server itself says that this is over."""
+        if self._is_over:
+            return
+        self._is_over = True
         self._others.remove(self)
         if self._watch is not None:
             self._watch.cancel()

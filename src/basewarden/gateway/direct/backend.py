@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from basewarden.connections import GuardOptions
-from basewarden.core.tracing import span
+from basewarden.core.tracing import span, traced
 from basewarden.errors import AppError
 from basewarden.gateway.caller import Caller
 from basewarden.gateway.concealment import conceal
@@ -113,9 +113,8 @@ class DirectBackend:
         """`added` is what earlier tries of the request were the first to read."""
         if caller.policy.columns:
             caller = await project.apply_column_rules(caller, schema)
-        with span("plan"):
-            scope = CallerScope(caller, project.narrowed)
-            prepared = await prepare(schema, call, project.config, project.templates, scope)
+        scope = CallerScope(caller, project.narrowed)
+        prepared = await traced("plan", prepare(schema, call, project.config, project.templates, scope))
         plan = prepared.plan
         if isinstance(plan, InfoPlan):
             return RestResult(make_info_response(plan))
