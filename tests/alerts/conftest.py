@@ -23,6 +23,7 @@ ALL_EVENTS = (
     "proposal_created",
     "finding_critical",
     "finding_warning",
+    "schema_changed",
 )
 THANKS = make_answer(200, b"thanks", "text/plain")
 NOTES = "CREATE TABLE notes (id int PRIMARY KEY, body text)"

@@ -17,7 +17,7 @@ from basewarden.sentry.history.structure import (
     decode_structure,
     encode_structure,
 )
-from basewarden.sentry.history.wording import describe_change
+from basewarden.sentry.history.wording import describe_briefly, describe_change
 from basewarden.sentry.scans.asking import ask
 from pgrest import DatabaseError, Statement
 from tests.fixtures.postgres import PostgresServer
@@ -312,3 +312,24 @@ async def test_a_trigger_that_rests_but_in_replication_is_disabled(scanned: Scan
         await scanned.run("ALTER TABLE notes ENABLE REPLICA TRIGGER note")
         changes = compare_structures(before, (await read_structure(connection)).structure)
     assert [describe_change(one) for one in changes] == ["Trigger note of public.notes: it is disabled."]
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (COLUMN, "column email of people was added"),
+        (POLICY._replace(part=HOSTILE), "a policy of people was added"),
+        (COLUMN._replace(name=HOSTILE), "column email of a table was added"),
+        (FUNCTION, "function f was added"),
+        (FUNCTION._replace(name="evil.example"), "a function was added"),
+        (ItemKey(ItemKind.SCHEMA, "private", ""), "schema private was added"),
+        (ItemKey(ItemKind.EXTENSION, "", HOSTILE), "an extension was added"),
+        (GRANT, "rights on table people changed"),
+        (COLUMN_GRANT, "rights on table people changed"),
+        (CALL._replace(name="a b"), "rights on a function changed"),
+        (DEFAULTS, "default privileges changed"),
+    ],
+)
+def test_a_message_has_no_value_and_no_name_that_is_no_word(key: ItemKey, said: str) -> None:
+    (change,) = compare_structures({}, {key: {"type": HOSTILE, "definition": HOSTILE, "rights": [HOSTILE]}})
+    assert describe_briefly(change) == said

@@ -2,6 +2,8 @@
 
 import asyncio
 import dataclasses
+import json
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -91,6 +93,33 @@ async def test_a_version_is_stored_when_something_changed(workshop: Workshop) ->
     assert (await read_diff(bench, 3, "?limit=1"))["nextOffset"] == 1
     assert (await read_history(bench, "?limit=2"))["nextCursor"] == 2
     assert [one["number"] for one in (await read_history(bench, "?cursor=2"))["versions"]] == [1]
+
+
+async def test_a_change_is_an_alert_that_holds_no_value_and_no_name_that_is_a_sentence(workshop: Workshop) -> None:
+    bench = await workshop.bench(MAKER)
+    body = {"channel": "webhook", "target": "http://127.0.0.1:9/hook", "events": ["schema_changed"]}
+    made = await bench.person.post(f"/api/connections/{bench.connection_id}/alerts", json=body)
+    await record(bench)
+    await bench.run(
+        "ALTER TABLE people ADD COLUMN age int DEFAULT 4711;"
+        """CREATE TABLE "a prize waits at evil.example" (id int); CREATE INDEX "click it" ON people (email);"""
+        "GRANT SELECT (email) ON people TO PUBLIC"
+    )
+    await record(bench)
+    await record(bench)
+
+    async def list_payloads() -> list[Any]:
+        sent = await bench.query("SELECT payload FROM alert_deliveries WHERE alert_id = %s", made.json()["id"])
+        return [json.loads(payload)["data"] for (payload,) in sent]
+
+    (message,) = await wait_until(list_payloads, "a message")
+    assert message["title"] == f"1 change of the schema was noticed on {message['connection']['name']}"
+    (item,) = message["items"]
+    assert item["url"].endswith("/schema/2")
+    assert item["text"] == "A table was added, column age of people was added, an index of people was added and 1 more. Outside Basewarden."  # fmt: skip
+    facts = {name: item["facts"][name] for name in ("version", "cause", "by", "added", "changed", "removed")}
+    assert facts == {"version": 2, "cause": "outside", "by": None, "added": 4, "changed": 0, "removed": 0}
+    assert not {"4711", "evil", "click"} & set(re.findall(r"\w+", json.dumps(message)))
 
 
 async def find_authors(bench: Bench, since: int, next_xid: int) -> tuple[str | None, bool]:

@@ -17,6 +17,7 @@ class AlertEventName(StrEnum):
     PROPOSAL_CREATED = "proposal_created"
     FINDING_CRITICAL = "finding_critical"
     FINDING_WARNING = "finding_warning"
+    SCHEMA_CHANGED = "schema_changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +81,19 @@ EVENTS = {
         "opened",
         "/sentry?severity=warning",
     ),
+    AlertEventName.SCHEMA_CHANGED: EventWords(
+        "Schema changed",
+        "A table, column, function, policy or grant of the database was added, changed or removed.",
+        "change of the schema was",
+        "changes of the schema were",
+        "noticed",
+        "/schema",
+    ),
 }
-FUTURE = frozenset({"schema_changed"})
-"""Names that the contract reserves for features that do not exist yet."""
 
 
 def check_event(name: str) -> AlertEventName:
-    """Raises ValueError for what cannot happen yet, so that an alert never promises it."""
-    if name in FUTURE:
-        raise ValueError(f"{name} does not exist yet; use {', '.join(AlertEventName)}")
+    """Raises ValueError for what never happens, so that an alert never promises it."""
     if name not in list(AlertEventName):
         raise ValueError(f"must be one of {', '.join(AlertEventName)}")
     return AlertEventName(name)

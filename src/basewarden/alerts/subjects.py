@@ -19,7 +19,13 @@ from basewarden.approvals import describe_proposal
 from basewarden.core.brief import make_brief
 from basewarden.journal import JournalRefusal, SessionSummary, describe_refused, explain_refusal, summarise_sessions
 from basewarden.proposals import Proposal, list_proposals_by_id
-from basewarden.sentry import SentryFinding, list_findings_by_id
+from basewarden.sentry import (
+    SchemaVersion,
+    SentryFinding,
+    describe_version,
+    list_findings_by_id,
+    list_versions_by_id,
+)
 from basewarden.undo import decode_receipt
 from basewarden.web import count_things
 
@@ -147,6 +153,28 @@ def _describe_finding(finding: SentryFinding) -> Subject:
     )
 
 
+async def _read_versions(session: AsyncSession, waiting: Sequence[WaitingEvent]) -> list[Subject]:
+    found = {one.id: one for one in await list_versions_by_id(session, _list_ids(waiting))}
+    return [_describe_version(found[one.subject_id]) for one in waiting if one.subject_id in found]
+
+
+def _describe_version(version: SchemaVersion) -> Subject:
+    return Subject(
+        describe_version(version),
+        f"/schema/{version.number}",
+        {
+            "version": version.number,
+            "cause": version.cause,
+            "by": make_brief(version.actor_name) if version.actor_name else None,
+            "added": version.added,
+            "changed": version.changed,
+            "removed": version.removed,
+            "sessionId": str(version.session_id) if version.session_id else None,
+            "findingId": str(version.finding_id) if version.finding_id else None,
+        },
+    )
+
+
 async def _summarise(session: AsyncSession, waiting: Sequence[WaitingEvent]) -> dict[UUID, SessionSummary]:
     found = await queries.list_sessions_by_id(session, _list_ids(waiting))
     return {one.session.id: one for one in await summarise_sessions(session, found)}
@@ -163,4 +191,5 @@ _READERS: Mapping[AlertEventName, ReadSubjects] = {
     AlertEventName.PROPOSAL_CREATED: _read_proposals,
     AlertEventName.FINDING_CRITICAL: _read_findings,
     AlertEventName.FINDING_WARNING: _read_findings,
+    AlertEventName.SCHEMA_CHANGED: _read_versions,
 }

@@ -157,6 +157,7 @@ SENTRY_PARTS = (
         {
             "body": "the structure of the project's own database, which is not about a person",
             "size": "how many bytes that takes",
+            "briefs": "`summary` says more",
             "user_id": "always you, or another member",
         },
     ),

@@ -250,7 +250,8 @@ class SchemaHead(Base):
 class SchemaVersion(Base):
     """A connection's schema as it was from `at` on: its structure, without any value of a row.
 
-    Versions are numbered from 1 for each connection. `summary` has the first sentences of what changed.
+    Versions are numbered from 1 for each connection. `summary` has the first sentences of what changed, `briefs` what
+    messages may say of it.
     """
 
     __tablename__ = "schema_versions"
@@ -270,6 +271,7 @@ class SchemaVersion(Base):
     changed: Mapped[int] = mapped_column(server_default="0")
     removed: Mapped[int] = mapped_column(server_default="0")
     summary: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
+    briefs: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
     cause: Mapped[str] = mapped_column(Text)  # a VersionCause
     is_shared: Mapped[bool] = mapped_column(server_default=false())  # others changed something, too
     user_id: Mapped[UUID | None]

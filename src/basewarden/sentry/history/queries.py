@@ -69,6 +69,12 @@ async def list_versions(
     return (await session.scalars(query.options(defer(SchemaVersion.body, raiseload=True)))).all()
 
 
+async def list_versions_by_id(session: AsyncSession, version_ids: Collection[UUID]) -> Sequence[SchemaVersion]:
+    """Without their bodies."""
+    query = select(SchemaVersion).where(SchemaVersion.id.in_(version_ids))
+    return (await session.scalars(query.options(defer(SchemaVersion.body, raiseload=True)))).all()
+
+
 async def delete_excess(session: WriteSession, connection_id: UUID, newest: int) -> None:
     """The oldest ones, where there are too many or too large ones; the newest stays."""
     total = func.sum(SchemaVersion.size).over(order_by=SchemaVersion.number.desc())

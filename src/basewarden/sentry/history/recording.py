@@ -31,13 +31,14 @@ from basewarden.sentry.history.structure import (
     decode_structure,
     encode_structure,
 )
-from basewarden.sentry.history.wording import describe_change
+from basewarden.sentry.history.wording import describe_briefly, describe_change
 from basewarden.sentry.models import SchemaHead, SchemaVersion, VersionCause
 from basewarden.sentry.words import list_names
 from basewarden.web import count_things
 from pgrest import DatabaseError, PgrestError
 
 MOST_SENTENCES: Final = 5
+_MOST_BRIEFS: Final = 3
 _LONGEST_SENTENCE: Final = 300
 _SETTLE: Final = timedelta(seconds=1)
 """A migration changes a schema many times; what follows so soon is in the same version."""
@@ -154,6 +155,7 @@ class SchemaHistory:
             **_name_author(author),
             **_count(draft.changes),
             "summary": summary,
+            "briefs": [describe_briefly(one) for one in draft.changes[:_MOST_BRIEFS]],
         }
         await queries.insert_version(unit, values)
         await queries.delete_excess(unit, head.connection_id, number)

@@ -6,7 +6,10 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from basewarden.core.brief import make_brief
 from basewarden.sentry.models import SchemaVersion, VersionCause
+from basewarden.sentry.words import list_names
+from basewarden.web import count_things
 
 _WORDS: Final = {
     VersionCause.FIRST: "When Basewarden first read it",
@@ -50,6 +53,21 @@ def show_version(version: SchemaVersion, viewer_id: UUID) -> ShownVersion:
         summary=version.summary,
         more=max(0, total - len(version.summary)),
     )
+
+
+def describe_version(version: SchemaVersion) -> str:
+    """What changed and by whom, for messages, which leave the deployment."""
+    total = version.added + version.changed + version.removed
+    more = [f"{total - len(version.briefs)} more"] if 0 < len(version.briefs) < total else []
+    what = list_names([*version.briefs, *more]) or f"{count_things(total, 'change')} of the schema"
+    cause = VersionCause(version.cause)
+    who = _WORDS.get(cause) or f"By {_name_member(version)}, {_HOW[cause]}"
+    return f"{what[:1].upper()}{what[1:]}. {who}."
+
+
+def _name_member(version: SchemaVersion) -> str:
+    name = make_brief(version.actor_name or "a member")
+    return f"{name} and others" if version.is_shared else name
 
 
 def _name_author(version: SchemaVersion, cause: VersionCause, viewer_id: UUID) -> str:

@@ -1,5 +1,6 @@
 """Changes of a schema in words."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -29,6 +30,14 @@ _TEXTS: Final = {
     "arguments": "its arguments changed",
 }
 _LABELS: Final = {"parameters": "the parameters", "form": "its kind", "comment": "its comment"}
+_WORD: Final = re.compile(r"\w{1,63}\Z")
+_NAMED_LIKE: Final = {"routine": "function", "column": "table"}
+"""Kinds of objects of which rights are called like those of another kind."""
+_HAPPENED: Final = {
+    ChangeAction.ADDED: "was added",
+    ChangeAction.REMOVED: "was removed",
+    ChangeAction.CHANGED: "changed",
+}
 _LISTS: Final = {"labels": "label", "options": "option", "roles": "role"}
 
 
@@ -44,6 +53,27 @@ def describe_change(change: StructureChange) -> str:
         case ChangeAction.REMOVED:
             return f"{what} was removed."
     return f"{what}: {'; '.join(_describe_fact(name, change) for name in change.differing)}."
+
+
+def describe_briefly(change: StructureChange) -> str:
+    """Part of a sentence for messages, which leave the deployment: without values, and names that are no word."""
+    key = change.key
+    if key.kind is ItemKind.DEFAULT_GRANT:
+        return "default privileges changed"
+    if key.kind is ItemKind.GRANT:
+        return f"rights on {_name_briefly(_NAMED_LIKE.get(key.on, key.on), key.name or key.schema)} changed"
+    kind = key.kind.value
+    if key.kind in _PARTS:
+        what = f"{_name_briefly(kind, key.part)} of {key.name if _WORD.match(key.name) else 'a table'}"
+    else:
+        what = _name_briefly(kind, key.name or key.schema)
+    return f"{what} {_HAPPENED[change.action]}"
+
+
+def _name_briefly(kind: str, name: str) -> str:
+    if _WORD.match(name):
+        return f"{kind} {name}"
+    return f"{'an' if kind[:1] in 'aeiou' else 'a'} {kind}"
 
 
 def _name_item(key: ItemKey, facts: Facts) -> str:
