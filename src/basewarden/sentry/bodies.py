@@ -39,13 +39,18 @@ def finding_body(finding: SentryFinding) -> dict[str, Any]:
     }
 
 
-def detail_body(found: FindingDetail) -> dict[str, Any]:
-    finding = found.finding
+def proven_body(finding: SentryFinding) -> dict[str, Any]:
     return {
         **finding_body(finding),
         "evidence": finding.evidence,
         "request": finding.request,
         "fix": {"sql": finding.fix} if finding.fix else None,
+    }
+
+
+def detail_body(found: FindingDetail) -> dict[str, Any]:
+    return {
+        **proven_body(found.finding),
         "history": [
             {
                 "kind": one.kind,

@@ -26,6 +26,7 @@ _IS_READ = or_(
 _IS_OVER = and_(SentryFinding.status == FindingStatus.ACKNOWLEDGED, SentryFinding.acknowledged_until <= func.now())
 _STATUS = case((_IS_OVER, FindingStatus.OPEN.value), else_=SentryFinding.status)
 """As it is now: an acknowledgement ends at its time, and not with the next scan."""
+_FINDING_WITH_ID: Sequence[Any] = (SentryFinding.id, SentryFinding)
 _RANK = case(_SEVERITIES, value=SentryFinding.severity, else_=len(_SEVERITIES))
 
 
@@ -173,6 +174,17 @@ async def list_findings(
         query = query.order_by(SentryFinding.object["schema"].astext, SentryFinding.object["name"].astext)
     query = query.order_by(_RANK, _IS_READ.desc(), SentryFinding.first_seen_at.desc(), SentryFinding.id)
     return (await session.scalars(query.offset(offset).limit(limit))).all()
+
+
+async def stream_findings(
+    session: AsyncSession, connection_id: UUID, *, is_resolved_too: bool
+) -> AsyncGenerator[SentryFinding, None]:
+    """In the order in which they were first seen."""
+    query = select(*_FINDING_WITH_ID).where(SentryFinding.connection_id == connection_id)
+    if not is_resolved_too:
+        query = query.where(SentryFinding.status != FindingStatus.RESOLVED)
+    async for row in stream_by_id(session, query, SentryFinding.id.expression):
+        yield row["SentryFinding"]
 
 
 async def list_open_by_table(session: AsyncSession, connection_id: UUID) -> dict[tuple[str, str], list[SentryFinding]]:

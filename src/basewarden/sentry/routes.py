@@ -1,11 +1,13 @@
 """`/api/connections/<id>/sentry`: scans and findings."""
 
+from collections.abc import AsyncIterator
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator
+from starlette.responses import Response, StreamingResponse
 
 from basewarden.connections import Editor, Viewer
 from basewarden.core.text import check_storable
@@ -14,18 +16,30 @@ from basewarden.sentry import queries
 from basewarden.sentry.bodies import detail_body, finding_body, scan_body
 from basewarden.sentry.changes.routes import ChangesDep
 from basewarden.sentry.errors import ScanRunning
+from basewarden.sentry.files import SARIF_VERSION, write_json_file, write_sarif_file
 from basewarden.sentry.models import FindingStatus
 from basewarden.sentry.rule import Severity
 from basewarden.sentry.schemas import (
     FindingChangeBody,
     FindingDetailOut,
+    FindingsFileOut,
     FindingsOut,
+    SarifLogOut,
     ScanBody,
     ScanOut,
     ScansOut,
 )
 from basewarden.sentry.service import FindingChange, Scans, change_finding, get_finding, get_scan
-from basewarden.web import Reading, Writing, answer_with, declare, inject
+from basewarden.web import (
+    JSON_TYPE,
+    DatabaseDep,
+    Reading,
+    SettingsDep,
+    Writing,
+    answer_with,
+    declare,
+    inject,
+)
 
 router = APIRouter(prefix="/api/connections/{connection_id}/sentry", tags=["sentry"])
 
@@ -92,6 +106,33 @@ async def get_findings(
         "findings": [finding_body(one) for one in found[:limit]],
         "nextOffset": offset + limit if len(found) > limit else None,
     }
+
+
+@router.get(
+    "/findings.json",
+    response_model=None,
+    responses=answer_with(FindingsFileOut),
+    summary="Downloads all findings, the resolved ones too.",
+)
+async def get_json_file(member: Viewer, database: DatabaseDep) -> Response:
+    """With evidence, request and fix, in the order in which they were first seen."""
+    return _answer_file(write_json_file(database, member.connection), "findings.json")
+
+
+@router.get(
+    "/findings.sarif",
+    response_model=None,
+    responses=answer_with(SarifLogOut, version=SARIF_VERSION),
+    summary="Downloads the findings that are not resolved as SARIF.",
+)
+async def get_sarif_file(member: Viewer, database: DatabaseDep, settings: SettingsDep) -> Response:
+    """Acknowledged and quarantined ones are suppressed. A result's `partialFingerprints` stay the same across scans."""
+    return _answer_file(write_sarif_file(database, member.connection, settings.origin), "findings.sarif")
+
+
+def _answer_file(pieces: AsyncIterator[bytes], name: str) -> Response:
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(pieces, media_type=JSON_TYPE, headers=headers)
 
 
 @router.get(

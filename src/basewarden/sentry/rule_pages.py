@@ -33,11 +33,19 @@ def list_titles() -> dict[str, str]:
 
 
 @cache
-def read_rule_page(rule_id: str) -> RulePage | None:
-    """None for a rule that there is no more."""
+def read_rule_text(rule_id: str) -> str | None:
+    """Its page as Markdown; None for a rule that there is no more."""
     if rule_id not in list_titles():
         return None
-    text = (_FOLDER / rule_id / "page.md").read_text(encoding="utf-8")
+    return (_FOLDER / rule_id / "page.md").read_text(encoding="utf-8")
+
+
+@cache
+def read_rule_page(rule_id: str) -> RulePage | None:
+    """None for a rule that there is no more."""
+    text = read_rule_text(rule_id)
+    if text is None:
+        return None
     meaning, _, rest = text.partition(_ADVICE)
     advice, _, harmless = rest.partition(_HARMLESS)
     shown = render_markdown(meaning, PurePosixPath(), {})

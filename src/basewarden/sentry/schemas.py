@@ -129,15 +129,36 @@ class FindingEventOut(ResponseBody):
     sql: str | None = Field(description="What ran in the project's database.")
 
 
+class FileConnectionOut(ResponseBody):
+    id: UUID
+    name: str
+
+
 class FindingFixOut(ResponseBody):
     sql: str
 
 
-class FindingDetailOut(FindingOut):
+class ProvenFindingOut(FindingOut):
     evidence: EvidenceOut
     request: str | None = Field(description="What a stranger would send.")
     fix: FindingFixOut | None
+
+
+class FindingDetailOut(ProvenFindingOut):
     history: list[FindingEventOut]
+
+
+class FindingsFileOut(ResponseBody):
+    connection: FileConnectionOut
+    written_at: datetime
+    findings: list[ProvenFindingOut]
+
+
+class SarifLogOut(ResponseBody):
+    """SARIF 2.1.0, which code scanning reads."""
+
+    version: Literal["2.1.0"]
+    runs: list[dict[str, Any]]
 
 
 class FindingChangeBody(RequestBody):
