@@ -6,6 +6,8 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
+from basewarden.sentry.probes.bringing import RowBringer
+from basewarden.sentry.probes.facts import ProbedTable
 from basewarden.sentry.probes.transaction import WriteTransaction
 from basewarden.sentry.probes.tries import MOST_UNFILTERED, probe_writes
 from basewarden.sentry.rule import WRITES, ObjectType, ProbeAttempt, ScannedObject, Severity
@@ -391,6 +393,32 @@ async def test_a_probe_that_is_killed_leaves_nothing(scanned: ScannedDatabase, m
     steps, at = 0, 0
     await probe(scanned.acquire)
     assert steps > 12
+
+
+async def test_what_a_row_refers_to_is_renamed_meanwhile(
+    scanned: ScannedDatabase, plain_login: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await scanned.run(
+        "CREATE TABLE parents (id int PRIMARY KEY); INSERT INTO parents VALUES (1);"
+        f"{LIST} ALTER TABLE notes ADD parent int NOT NULL REFERENCES parents; CREATE POLICY p ON notes USING (true);"
+        "ALTER TABLE notes OWNER TO sentry_plain; ALTER TABLE parents OWNER TO sentry_plain;"
+        "GRANT anon, authenticated TO sentry_plain"
+    )
+    look_at, renames = RowBringer.look_at, ["ALTER TABLE parents RENAME id TO number"]
+
+    async def rename_and_look(bringer: RowBringer, schema: str, name: str) -> ProbedTable:
+        if name == "parents" and renames:
+            await scanned.run(renames.pop())
+        return await look_at(bringer, schema, name)
+
+    monkeypatch.setattr(RowBringer, "look_at", rename_and_look)
+    try:
+        async with open_pool(plain_login) as acquire:
+            probes = await probe(acquire)
+        assert {one.outcome for one in probes if one.attempt == "select"} == {"not_run"}, probes
+        assert "It refers to parents, of which no row can be chosen." in str(probes[0].reason)
+    finally:
+        await scanned.run("DROP OWNED BY sentry_plain CASCADE; REVOKE anon, authenticated FROM sentry_plain")
 
 
 async def test_a_busy_table_is_not_waited_for(scanned: ScannedDatabase) -> None:

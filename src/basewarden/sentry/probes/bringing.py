@@ -173,7 +173,8 @@ class RowBringer:
         place = (key.schema, key.table, key.others)
         if place not in self._kept:
             parent = await self.look_at(key.schema, key.table)
-            if not parent.is_read_safely or any(parent.find_column(name).kind not in _REFERRED for name in key.others):
+            kinds = {one.name: one.kind for one in parent.facts.columns}  # one that was renamed meanwhile is not there
+            if not parent.is_read_safely or any(kinds.get(name) not in _REFERRED for name in key.others):
                 raise CannotBringError(f"It refers to {key.table}, of which no row can be chosen.")
             names = [f"basewarden.key_{len(self._kept)}_{number}" for number in range(len(key.others))]
             if not await self._keep_keys(parent, key, names):
