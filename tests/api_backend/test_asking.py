@@ -16,7 +16,7 @@ from basewarden.gateway.errors import OutcomeUnknown, UpstreamKeyRefused, Upstre
 from tests.fakes.hostile import HostileExchange, HostileServer, always, make_answer, serve_hostile
 from tests.fixtures.waiting import wait_until
 
-_QUICK = Timeouts(connect=2, free_connection=0.3, head=0.3, idle=0.3)
+_QUICK = Timeouts(connect=2, free_connection=1, head=1, idle=1)
 _WRITE = UpstreamRequest("POST", "/notes", "select=id", (("content-type", "application/json"),), b'{"id":1}')
 _READ = UpstreamRequest("GET", "/notes")
 _ERROR = {"code": "23505", "message": "duplicate key", "details": None, "hint": None}

@@ -31,7 +31,7 @@ from tests.fixtures.ports import open_listener
 from tests.fixtures.waiting import wait_until
 
 KEY: ProjectKey = parse_key(Secret("sb_secret_0123456789abcdef"))
-QUICK = Timeouts(connect=2, free_connection=0.3, head=0.3, idle=0.3)
+QUICK = Timeouts(connect=2, free_connection=1, head=1, idle=1)
 HELLO = make_answer(200, b"hello")
 
 

@@ -139,6 +139,6 @@ async def schema(conn: DbConnection) -> Schema:
 
 @pytest.fixture
 async def pool(shop: str) -> AsyncIterator[Pool]:
-    made = Pool(shop, max_size=2, wait_seconds=0.3)
+    made = Pool(shop, max_size=2, wait_seconds=2)
     yield made
     await made.close()

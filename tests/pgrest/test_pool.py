@@ -17,13 +17,13 @@ async def pid_of(pool: Pool) -> bytes | None:
 
 
 async def test_a_connection_that_is_too_old_is_not_lent_again(shop: str) -> None:
-    pool = Pool(shop, max_size=1, lifetime_seconds=0.05)
+    pool = Pool(shop, max_size=1, lifetime_seconds=0.5)
     first = await pid_of(pool)
     assert await pid_of(pool) == first
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(0.55)
     assert await pid_of(pool) != first
     async with pool.acquire() as conn:  # it grows old while it is out
-        await asyncio.sleep(0.06)
+        await asyncio.sleep(0.55)
     assert not conn.is_usable
     assert pool.figures.open == 0
     await pool.close()
@@ -57,7 +57,7 @@ async def test_after_a_flush_only_new_connections_are_lent(shop: str) -> None:
 
 
 async def test_a_pool_counts_what_it_lends_and_who_waits(shop: str) -> None:
-    pool = Pool(shop, max_size=1, wait_seconds=0.1)
+    pool = Pool(shop, max_size=1, wait_seconds=1)
     assert (pool.figures.open, pool.figures.in_use, pool.figures.waiting, pool.figures.timeouts) == (0, 0, 0, 0)
     async with pool.acquire():
         waiting = asyncio.create_task(pid_of(pool))
