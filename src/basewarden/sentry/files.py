@@ -86,7 +86,6 @@ def _make_result(finding: SentryFinding, places: Mapping[str, int], page: str) -
     return {
         "ruleId": finding.rule,
         "ruleIndex": places.get(finding.rule, _UNLISTED),
-        "guid": str(finding.id),
         "level": _LEVELS[severity],
         "message": {"text": f"{finding.title}. {finding.explanation}"},
         "locations": [{"logicalLocations": [_make_location(finding.object)]}],
@@ -94,6 +93,7 @@ def _make_result(finding: SentryFinding, places: Mapping[str, int], page: str) -
         "hostedViewerUri": page,
         "suppressions": _list_suppressions(finding),
         "properties": {
+            "id": str(finding.id),  # not as the result's `guid`, for which SARIF's schema has no UUID of version 7
             "severity": severity.value,
             "security-severity": _SECURITY_SEVERITIES[severity],
             "status": finding.current_status,
