@@ -6,6 +6,7 @@ A file is written piece by piece, because a large project has thousands of findi
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 
@@ -23,6 +24,7 @@ _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS: Final = {Severity.CRITICAL: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 _SECURITY_SEVERITIES: Final = {Severity.CRITICAL: "9.0", Severity.WARNING: "5.0", Severity.INFO: "2.0"}
 """From 0 to 10: code scanning ranks by it."""
+_PAGE_ROWS: Final = 200
 _UNLISTED: Final = -1
 """of a rule that was first found while the file was written"""
 _encode: Final = msgspec.json.encode
@@ -34,10 +36,9 @@ async def write_json_file(database: Database, connection: Connection) -> AsyncIt
     head = {"connection": about, "writtenAt": datetime.now(UTC).isoformat()}
     yield _encode(head).removesuffix(b"}") + b',"findings":['
     comma = b""
-    async with database.read_only() as session:
-        async for finding in queries.stream_findings(session, connection.id, is_resolved_too=True):
-            yield comma + _encode(proven_body(finding))
-            comma = b","
+    async for finding in _stream(database, connection, is_resolved_too=True):
+        yield comma + _encode(proven_body(finding))
+        comma = b","
     yield b"]}"
 
 
@@ -45,13 +46,28 @@ async def write_sarif_file(database: Database, connection: Connection, origin: s
     """What is not resolved. `origin` is that of the links to the findings' pages."""
     async with database.read_only() as session:
         rules = await queries.list_found_rules(session, connection.id)
-        places = {rule: place for place, rule in enumerate(rules)}
-        yield _make_sarif_head(connection, rules, origin)
-        comma = b""
-        async for finding in queries.stream_findings(session, connection.id, is_resolved_too=False):
-            yield comma + _encode(_make_result(finding, places, f"{origin}/c/{connection.id}/sentry/{finding.id}"))
-            comma = b","
+    places = {rule: place for place, rule in enumerate(rules)}
+    yield _make_sarif_head(connection, rules, origin)
+    comma = b""
+    async for finding in _stream(database, connection, is_resolved_too=False):
+        yield comma + _encode(_make_result(finding, places, f"{origin}/c/{connection.id}/sentry/{finding.id}"))
+        comma = b","
     yield b"]}]}"
+
+
+async def _stream(database: Database, connection: Connection, *, is_resolved_too: bool) -> AsyncIterator[SentryFinding]:
+    """Between two pages no connection to our database is held, however slowly the client reads."""
+    after = UUID(int=0)
+    while True:
+        async with database.read_only() as session:
+            page = await queries.list_findings_after(
+                session, connection.id, after, _PAGE_ROWS, is_resolved_too=is_resolved_too
+            )
+        for finding in page:
+            yield finding
+        if len(page) < _PAGE_ROWS:
+            return
+        after = page[-1].id
 
 
 def _make_sarif_head(connection: Connection, rules: Sequence[str], origin: str) -> bytes:

@@ -26,7 +26,6 @@ _IS_READ = or_(
 _IS_OVER = and_(SentryFinding.status == FindingStatus.ACKNOWLEDGED, SentryFinding.acknowledged_until <= func.now())
 _STATUS = case((_IS_OVER, FindingStatus.OPEN.value), else_=SentryFinding.status)
 """As it is now: an acknowledgement ends at its time, and not with the next scan."""
-_FINDING_WITH_ID: Sequence[Any] = (SentryFinding.id, SentryFinding)
 _RANK = case(_SEVERITIES, value=SentryFinding.severity, else_=len(_SEVERITIES))
 
 
@@ -176,15 +175,14 @@ async def list_findings(
     return (await session.scalars(query.offset(offset).limit(limit))).all()
 
 
-async def stream_findings(
-    session: AsyncSession, connection_id: UUID, *, is_resolved_too: bool
-) -> AsyncGenerator[SentryFinding, None]:
+async def list_findings_after(
+    session: AsyncSession, connection_id: UUID, after: UUID, limit: int, *, is_resolved_too: bool
+) -> Sequence[SentryFinding]:
     """In the order in which they were first seen."""
-    query = select(*_FINDING_WITH_ID).where(SentryFinding.connection_id == connection_id)
+    query = select(SentryFinding).where(SentryFinding.connection_id == connection_id, SentryFinding.id > after)
     if not is_resolved_too:
         query = query.where(SentryFinding.status != FindingStatus.RESOLVED)
-    async for row in stream_by_id(session, query, SentryFinding.id.expression):
-        yield row["SentryFinding"]
+    return (await session.scalars(query.order_by(SentryFinding.id).limit(limit))).all()
 
 
 async def list_open_by_table(session: AsyncSession, connection_id: UUID) -> dict[tuple[str, str], list[SentryFinding]]:

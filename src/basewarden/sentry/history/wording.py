@@ -56,7 +56,7 @@ def describe_change(change: StructureChange) -> str:
 
 
 def describe_briefly(change: StructureChange) -> str:
-    """Part of a sentence for messages, which leave the deployment: without values, and names that are no word."""
+    """Part of a sentence for messages, which leave the deployment: without values, and without odd names."""
     key = change.key
     if key.kind is ItemKind.DEFAULT_GRANT:
         return "default privileges changed"
